@@ -1,0 +1,72 @@
+# Every target prepares the environment itself, once, in .venv. Needs python3 and make.
+MODEL  ?= efld-small
+DATA   ?=
+SPLIT  ?=
+DEVICE ?= host
+FLAGS  ?=
+
+UV     := $(or $(shell command -v uv),.uv/bin/uv)
+PYTHON := .venv/bin/python
+READY  := .venv/.ready
+FILES  := fp32.tflite fp16.tflite int8.tflite onnx   # ratios are to the first
+PRESET := $(if $(DATA),300w,synthetic)
+# A zoo name or a run's name; both live in runs/.
+RUN    := $(if $(wildcard $(MODEL)/.),$(MODEL),runs/$(notdir $(MODEL)))
+ON     := $(if $(DATA),--data "$(DATA)") $(if $(SPLIT),--split $(SPLIT))
+
+# Folders share these names, hence .PHONY. "export" is a make keyword: no space before its colon.
+.PHONY: help setup train export bench test check format lock clean
+
+help:    ## this list
+	@grep -hE '^[a-z]+:.*  ##' $(MAKEFILE_LIST) | sed 's/:[^#]*##/\t/' | expand -t 10
+	@echo
+	@echo "MODEL=$(MODEL)   a pretrained model or a run's name"
+	@echo "DATA=$(DATA)             300-W, or a folder of pictures with .pts; empty: rendered faces"
+	@echo "SPLIT=$(SPLIT)            common challenging full all; empty: common, if DATA has it"
+	@echo "DEVICE=$(DEVICE)       where bench runs"
+	@echo "FLAGS=$(FLAGS)            more flags for the command behind a target"
+
+setup: $(READY)    ## prepare .venv from requirements.lock
+
+train: $(READY)    ## DATA=<300-W root>: train MODEL there; without DATA a few minutes on rendered faces
+	$(if $(DATA),,@echo "No DATA given: training on the embedded synthetic faces for a few minutes.")
+	$(PYTHON) -m train $(PRESET) --model $(MODEL) $(if $(DATA),--data "$(DATA)") $(FLAGS)
+
+export: $(READY)    ## MODEL -> ONNX -> TFLite float32, float16, int8, each verified
+	@$(PYTHON) -m export $(MODEL) $(ON) >/dev/null   # quantize prints the whole table
+	@$(PYTHON) -m quantize $(MODEL) $(ON)
+
+bench: $(READY)    ## size and speed of MODEL's files on DEVICE
+	$(if $(filter host,$(DEVICE)),,$(error DEVICE=$(DEVICE) is unknown, expected host))
+	@test -f $(RUN)/model.int8.tflite || \
+	  { echo "error: $(RUN): no model.int8.tflite. Run make export MODEL=$(MODEL) first."; exit 2; }
+	$(PYTHON) -m benchmark $(DEVICE) $(FILES:%=$(RUN)/model.%) $(FLAGS)
+
+test: $(READY)    ## the test suite
+	$(PYTHON) -m pytest -n auto --dist loadfile $(FLAGS)
+
+check: $(READY)    ## format, lint, types
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	.venv/bin/mypy
+
+format: $(READY)    ## let ruff format and mend
+	.venv/bin/ruff check --fix .
+	.venv/bin/ruff format .
+
+lock: $(UV)    ## resolve requirements.lock anew from pyproject.toml
+	$(UV) pip compile --quiet --no-header --generate-hashes --universal --python-version 3.11 \
+	  --extra dev pyproject.toml -o requirements.lock
+
+clean:    ## remove the environment; runs/ stays
+	rm -rf .venv .uv
+
+$(READY): pyproject.toml requirements.lock | $(UV)
+	$(UV) venv --quiet --allow-existing --python 3.11 .venv
+	$(UV) pip sync --quiet --python $(PYTHON) --require-hashes requirements.lock
+	$(UV) pip install --quiet --python $(PYTHON) --no-deps --editable .
+	@touch $@
+
+.uv/bin/uv:
+	@python3 -m venv .uv || { echo "error: python3 has no venv module; on Debian: apt install python3-venv"; exit 2; }
+	@.uv/bin/pip install --quiet "uv>=0.8"
