@@ -1,0 +1,80 @@
+"""Files that are whole or absent: temporary name, then rename."""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from efld.errors import InputError
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """Yields a temporary path beside `path`; renames it to `path` on success, else removes it.
+
+    The temporary name keeps the suffix, since Keras and onnx choose a format by it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{os.getpid()}.{path.name}")
+    try:
+        yield temporary
+        temporary.replace(path)
+    except OSError as error:
+        error.filename = str(path)  # the user knows this name, not the temporary one
+        raise
+    finally:
+        if temporary.is_dir():
+            shutil.rmtree(temporary, ignore_errors=True)
+        else:
+            temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def workspace(folder: Path, name: str) -> Iterator[Path]:
+    """Yields an empty `folder/.name` for intermediate files and removes it at the end.
+
+    One that a killed run left is removed first.
+    """
+    work = folder / f".{name}"
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir()
+    try:
+        yield work
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def write_json(path: Path, record: dict[str, Any]) -> None:
+    """Writes `record`, which says its `"schema"`, as indented JSON."""
+    if "schema" not in record:
+        raise ValueError(f"{path}: a record without 'schema': {sorted(record)}")
+    with whole(path) as temporary:
+        temporary.write_text(json.dumps(record, indent=2) + "\n")
+
+
+def read_json(path: Path, schema: int, made_by: str) -> dict[str, Any]:
+    """Reads a record and checks its schema; `made_by` is the command that writes such a file.
+
+    Raises:
+        InputError: no file, no JSON, or another schema.
+    """
+    try:
+        record = json.loads(path.read_text())
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file. Run `{made_by}` first.") from None
+    except ValueError as error:
+        raise InputError(f"{path}: not JSON ({error}). Remove it and run `{made_by}`.") from None
+    found = record.get("schema") if isinstance(record, dict) else None
+    if found != schema:
+        raise InputError(f"{path}: schema {found}, expected {schema}. Run `{made_by}` again.")
+    return dict(record)
+
+
+def sha256(path: Path) -> str:
+    """Hex digest of a file's content."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

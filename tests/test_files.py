@@ -1,0 +1,48 @@
+"""Files are whole or absent."""
+
+from pathlib import Path
+
+import pytest
+
+from efld import files
+from efld.errors import InputError
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with pytest.raises(RuntimeError), files.whole(path) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_workspace_is_empty_and_goes(tmp_path: Path) -> None:
+    (tmp_path / ".work").mkdir()
+    (tmp_path / ".work" / "left by a killed run").touch()
+    with files.workspace(tmp_path, "work") as work:
+        assert list(work.iterdir()) == []
+        (work / "x").touch()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_records_say_their_schema(tmp_path: Path) -> None:
+    path = tmp_path / "r.json"
+    with pytest.raises(ValueError, match="a record without 'schema'"):
+        files.write_json(path, {"a": 1})
+    files.write_json(path, {"schema": 2, "a": 1})
+    assert files.read_json(path, 2, "make it") == {"schema": 2, "a": 1}
+    with pytest.raises(InputError, match=r"r\.json: schema 2, expected 1"):
+        files.read_json(path, 1, "make it")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"), [(None, "no such file. Run `make it`"), ("{", "not JSON")]
+)
+def test_a_record_that_cannot_be_read(tmp_path: Path, text: str | None, message: str) -> None:
+    path = tmp_path / "r.json"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(InputError, match=message):
+        files.read_json(path, 1, "make it")
