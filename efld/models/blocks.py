@@ -1,0 +1,103 @@
+"""Layers that the families share. Every convolution is without bias and followed by BN."""
+
+import math
+from typing import Literal
+
+from keras import KerasTensor, layers
+
+Activation = Literal["relu", "relu6", "hard_swish", "linear"]
+Gate = Literal["sigmoid", "hard_sigmoid"]
+
+# Keras' default of 0.99 leaves inference statistics stale after short runs.
+BN_MOMENTUM = 0.95
+BN_EPSILON = 1e-3
+
+
+def round_channels(channels: float, divisor: int = 8) -> int:
+    """Nearest multiple of `divisor`, at least one of them, never below 90 % of `channels`.
+
+    Source: Sandler et al. 2018 (MobileNetV2), kept by EfficientNet and MobileNetV3.
+    """
+    rounded = max(divisor, int(channels + divisor / 2) // divisor * divisor)
+    return rounded + divisor if rounded < 0.9 * channels else rounded
+
+
+def repeats(depth: float, count: int) -> int:
+    """How many blocks a stage of `count` has after depth scaling: rounded up (Tan & Le 2019)."""
+    return math.ceil(depth * count)
+
+
+def conv_bn(
+    x: KerasTensor,
+    channels: int,
+    kernel: int = 1,
+    stride: int = 1,
+    activation: Activation = "linear",
+    padding: Literal["same", "valid"] = "same",
+    *,
+    name: str,
+) -> KerasTensor:
+    """Convolution, batch normalisation, activation: `(batch, h, w, channels)` out."""
+    x = layers.Conv2D(
+        channels, kernel, stride, padding, use_bias=False, kernel_initializer="he_normal", name=name
+    )(x)
+    return _bn(x, activation, name)
+
+
+def depthwise_bn(
+    x: KerasTensor, kernel: int, stride: int, activation: Activation, *, name: str
+) -> KerasTensor:
+    """Depthwise convolution, batch normalisation, activation."""
+    x = layers.DepthwiseConv2D(
+        kernel, stride, "same", use_bias=False, depthwise_initializer="he_normal", name=name
+    )(x)
+    return _bn(x, activation, name)
+
+
+def _bn(x: KerasTensor, activation: Activation, name: str) -> KerasTensor:
+    x = layers.BatchNormalization(momentum=BN_MOMENTUM, epsilon=BN_EPSILON, name=f"{name}_bn")(x)
+    return x if activation == "linear" else layers.Activation(activation, name=f"{name}_act")(x)
+
+
+def squeeze_excite(
+    x: KerasTensor, squeeze: int, activation: Activation, gate: Gate, *, name: str
+) -> KerasTensor:
+    """Scales channels by what the whole map says: pool, 1x1 to `squeeze`, 1x1 back, gate, multiply.
+
+    Source: Hu et al., CVPR 2018. The two convolutions have biases (Tan & Le 2019).
+    """
+    scale = layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}_pool")(x)
+    scale = layers.Conv2D(squeeze, 1, activation=activation, name=f"{name}_reduce")(scale)
+    scale = layers.Conv2D(x.shape[-1], 1, activation=gate, name=f"{name}_expand")(scale)
+    return layers.Multiply(name=f"{name}_scale")([x, scale])
+
+
+def inverted_residual(
+    x: KerasTensor,
+    hidden: int,
+    out: int,
+    kernel: int,
+    stride: int,
+    squeeze: int,
+    activation: Activation,
+    gate: Gate,
+    *,
+    name: str,
+) -> KerasTensor:
+    """MBConv: expand, depthwise, squeeze-excite, project, add the input if it fits.
+
+    Args:
+        hidden: channels of the depthwise convolution; equal to the input's = no expansion.
+        out: channels of the result.
+        squeeze: channels inside squeeze-excite; 0 = none.
+    """
+    y = x
+    if hidden != x.shape[-1]:
+        y = conv_bn(y, hidden, activation=activation, name=f"{name}_expand")
+    y = depthwise_bn(y, kernel, stride, activation, name=f"{name}_depthwise")
+    if squeeze:
+        y = squeeze_excite(
+            y, squeeze, "relu" if gate == "hard_sigmoid" else activation, gate, name=f"{name}_se"
+        )
+    y = conv_bn(y, out, name=f"{name}_project")
+    return layers.Add(name=f"{name}_add")([x, y]) if x.shape == y.shape else y

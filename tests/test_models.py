@@ -1,0 +1,151 @@
+"""Models: the published parameter counts, and one result on two backends."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from efld import models
+from efld.errors import InputError
+from efld.models import blocks, efficientnet, mobilenetv3, zoo
+
+# Colaco & Han 2022, table 7.
+PUBLISHED = [
+    (1.0, 1.0, "baseline", 4_320_194),
+    (1.0, 1.0, "published", 4_368_514),
+    (0.5, 1.1, "baseline", 1_887_648),
+    (0.5, 1.1, "published", 2_011_776),
+    (0.25, 1.2, "published", 682_012),
+    (0.25, 2.2, "published", 1_105_108),
+    (0.25, 2.6, "published", 1_243_780),
+]
+
+
+@pytest.mark.parametrize(("width", "depth", "head", "parameters"), PUBLISHED)
+def test_efficientnet_has_the_published_number_of_parameters(
+    width: float, depth: float, head: str, parameters: int
+) -> None:
+    assert models.build("efficientnet", width, depth, head=head).count_params() == parameters
+
+
+def test_every_published_row_is_in_the_zoo() -> None:
+    rows = {(e.width, e.depth) for e in zoo.ZOO.values() if e.options.get("head") == "published"}
+    assert rows == {(width, depth) for width, depth, head, _ in PUBLISHED if head == "published"}
+
+
+def test_edges_are_named_and_shaped_as_artefacts_need() -> None:
+    model = models.build("efld", 0.25)
+    assert model.input.name == "image"
+    assert model.input.shape == (None, 112, 112, 1)
+    assert model.output_names == ["landmarks"]
+    assert model.output.shape == (None, 68, 2)
+
+
+def test_an_untrained_model_answers_with_the_mean_shape() -> None:
+    shape = np.random.default_rng(0).uniform(0.2, 0.8, (68, 2)).astype(np.float32)
+    model = models.build("efld", 0.25, mean_shape=shape)
+    answer = model.predict(np.full((1, 112, 112, 1), 128, np.float32), verbose=0)[0]
+    # The dense layer starts at a spread of 0.01 and its output is scaled by 0.1.
+    assert np.abs(answer - shape).max() < 0.05
+
+
+BACKEND = """
+import sys, numpy as np
+from efld.models import zoo
+folder = sys.argv[1]
+images = np.random.default_rng(0).uniform(0, 255, (2, 112, 112, 1)).astype(np.float32)
+out = {}
+for name in zoo.ZOO:
+    model = zoo.build(name)
+    model.load_weights(f"{folder}/{name}.weights.h5")
+    out[name] = model.predict(images, verbose=0)
+np.savez(f"{folder}/out.npz", **out)
+"""
+
+
+def test_both_backends_build_every_zoo_model_and_agree(tmp_path: Path) -> None:
+    images = np.random.default_rng(0).uniform(0, 255, (2, 112, 112, 1)).astype(np.float32)
+    here = {}
+    for name in zoo.ZOO:
+        model = zoo.build(name)
+        model.save_weights(tmp_path / f"{name}.weights.h5")
+        here[name] = np.asarray(model(images))
+    other = "jax" if keras.backend.backend() == "tensorflow" else "tensorflow"
+    # Compiling without optimisation is several times faster, and the sums are the same to 1e-6.
+    env = {**os.environ, "KERAS_BACKEND": other, "XLA_FLAGS": "--xla_backend_optimization_level=0"}
+    subprocess.run([sys.executable, "-c", BACKEND, str(tmp_path)], env=env, check=True)
+    with np.load(tmp_path / "out.npz") as there:
+        for name, answer in here.items():
+            assert np.abs(answer - there[name]).max() < 1e-5, name
+
+
+def test_compound_scaling_checks_its_constraint() -> None:
+    scaling = efficientnet.compound(1)
+    assert scaling == (1.1, 1.2, 129)
+    assert efficientnet.compound(0) == (1.0, 1.0, 112)
+    with pytest.raises(InputError, match=r"within 0\.1 of 2, found 2\.420"):
+        efficientnet.compound(1, alpha=2.0, beta=1.1, gamma=1.0)
+
+
+def test_depth_repeats_the_last_block_of_a_stage_without_its_stride() -> None:
+    deep = mobilenetv3.deepened(mobilenetv3.SMALL, 1.5)
+    assert [b.out for b in deep] == [16] * 2 + [24] * 3 + [40] * 5 + [48] * 3 + [96] * 5
+    assert np.prod([b.stride for b in deep]) == np.prod([b.stride for b in mobilenetv3.SMALL])
+
+
+def test_minimalistic_has_no_squeeze_excite_and_no_swish() -> None:
+    model = models.build("efld", minimalistic=True)
+    assert not any("_se_" in layer.name for layer in model.layers)
+    acts = [layer for layer in model.layers if isinstance(layer, keras.layers.Activation)]
+    kinds = {layer.activation.__name__ for layer in acts}
+    assert kinds == {"relu"}
+
+
+@pytest.mark.parametrize(
+    ("channels", "rounded"), [(8, 8), (4, 8), (12, 16), (11, 16), (19, 24), (18, 24), (100, 104)]
+)
+def test_channels_are_multiples_of_eight_and_never_below_nine_tenths(
+    channels: float, rounded: int
+) -> None:
+    assert blocks.round_channels(channels) == rounded
+
+
+def test_multiply_adds_are_counted_by_hand() -> None:
+    image = keras.Input((8, 8, 3))
+    x = keras.layers.Conv2D(5, 3, strides=2, padding="same")(image)  # 4*4 * 3*3*3*5 = 2160
+    x = keras.layers.DepthwiseConv2D(3, padding="same")(x)  # 4*4 * 3*3*5   =  720
+    x = keras.layers.Dense(7)(keras.layers.Flatten()(x))  # 80 * 7        =  560
+    assert zoo.multiply_adds(keras.Model(image, x)) == 2160 + 720 + 560
+
+
+def test_named_sizes_are_what_they_say() -> None:
+    cost = {row.name: row for row in zoo.table()}
+    assert 4e6 < cost["efld-nano"].multiply_adds < 6e6
+    assert 12e6 < cost["efld-small"].multiply_adds < 18e6
+    assert 35e6 < cost["efld-large"].multiply_adds < 45e6
+    assert cost["efficientnet-w0.25-d1.2"].float_bytes == 4 * 682_012
+
+
+@pytest.mark.parametrize(
+    ("family", "options", "message"),
+    [
+        ("resnet", {}, "model family 'resnet' is unknown"),
+        ("efld", {"table": "medium"}, "efld table 'medium' is unknown"),
+        ("efficientnet", {"head": "big"}, "efficientnet head 'big' is unknown"),
+        ("efficientnet", {"minimalistic": True}, "unexpected keyword argument 'minimalistic'"),
+        ("efld", {"width": 0.0}, "expected numbers above 0"),
+    ],
+)
+def test_unknown_choices_are_errors(family: str, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        models.build(family, **options)
+
+
+def test_an_unknown_zoo_name_lists_the_known_ones() -> None:
+    with pytest.raises(InputError, match=r"'efld-tiny' is unknown, expected one of efld-nano, "):
+        zoo.build("efld-tiny")
