@@ -1,0 +1,140 @@
+"""One door to every dataset: which faces are in which split, and what may be used for what."""
+
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal, get_args
+
+from efld.data import pictures, synthetic
+from efld.data.faces import TEST_PARTS, Face, Part
+from efld.errors import InputError
+
+Split = Literal["train", "common", "challenging", "full", "all"]
+
+# The embedded default: rendered faces, so that every command works without a dataset.
+SYNTHETIC_TRAIN = 6000
+SYNTHETIC_TEST = 300
+
+
+def open_faces(root: Path | None, split: str, limit: int | None = None) -> list[Face]:
+    """The faces of a split, in a stable order.
+
+    Args:
+        root: a dataset's folder; None = the embedded synthetic faces.
+        split: "full" is every test face, "all" every face. A folder without a split of its own has
+            only "all".
+        limit: no more faces than this, the first ones; None = all.
+
+    Raises:
+        InputError: unknown or empty split, wrong root, damaged files.
+    """
+    if split not in get_args(Split):
+        raise InputError(
+            f"split {split!r} is unknown, expected one of {', '.join(get_args(Split))}."
+        )
+    if root is None:
+        return _synthetic(split, limit)
+    faces = pictures.read_root(root)
+    chosen = [face for face in faces if face.part in parts_of(split)]
+    if not chosen:
+        counts = dict(Counter(face.part for face in faces))
+        raise InputError(
+            f"DATA root {root}: split {split!r} is empty, found {counts}. Choose another split; "
+            "a folder that is not laid out like 300-W has only 'all'."
+        )
+    return chosen[:limit]
+
+
+def has_split(root: Path | None) -> bool:
+    """Whether a dataset says which faces are for training; None = the embedded synthetic faces."""
+    return root is None or pictures.is_three_hundred_w(root)
+
+
+def training_faces(root: Path | None, limit: int | None = None) -> list[Face]:
+    """The faces that a model may learn from, or that may set its int8 scales.
+
+    They are the training split, or all faces of a folder that has no split of its own.
+
+    Raises:
+        InputError: as `open_faces`.
+    """
+    return open_faces(root, "train" if has_split(root) else "all", limit)
+
+
+def label(root: Path | None) -> str:
+    """A dataset for people to read: its last two folders, without the rest of somebody's disk."""
+    return "embedded synthetic faces" if root is None else "/".join(root.parts[-2:])
+
+
+def terms(root: Path | None) -> str:
+    """What may be done with weights that saw a dataset; None = the embedded synthetic faces."""
+    if root is None:
+        return "none: rendered faces only"
+    if pictures.is_three_hundred_w(root):
+        return "300-W: research only, non-commercial"
+    return f"those of {label(root)}"
+
+
+def parts_of(split: str) -> frozenset[Part]:
+    """The parts of a dataset that a split is made of."""
+    whole: dict[str, frozenset[Part]] = {"full": TEST_PARTS, "all": frozenset(get_args(Part))}
+    return whole.get(split, frozenset({split}))  # type: ignore[arg-type]
+
+
+def _synthetic(split: str, limit: int | None) -> list[Face]:
+    if split == "challenging":
+        raise InputError("the embedded synthetic faces have no 'challenging' split; give DATA.")
+    faces: list[Face] = []
+    if split in ("train", "all"):
+        faces += _rendered("train", SYNTHETIC_TRAIN, limit)
+    if split != "train":
+        faces += _rendered("test", SYNTHETIC_TEST, limit)
+    return faces[:limit]
+
+
+def _rendered(part: Literal["train", "test"], count: int, limit: int | None) -> list[Face]:
+    """The whole part is kept on disk, since it takes minutes; a few faces are drawn again."""
+    if limit is not None and limit < count:
+        return synthetic.faces(part, limit)
+    return synthetic.faces(part, count, cache=cache_folder())
+
+
+def cache_folder() -> Path:
+    """Where rendered faces are kept: XDG's cache folder."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "efld"
+
+
+def hold_out(faces: Sequence[Face], share: float) -> tuple[list[Face], list[Face]]:
+    """Splits training faces into (kept, held out for validation), by group.
+
+    Which side a group is on depends on its name alone, so adding faces moves no other face.
+
+    Raises:
+        InputError: a test face is among them, or one side would be empty.
+    """
+    refuse_test(faces, "validation")
+    held = [face for face in faces if _position(face.group) < share]
+    kept = [face for face in faces if _position(face.group) >= share]
+    if not held or not kept:
+        raise InputError(
+            f"{len(faces)} training faces split into {len(kept)} and {len(held)} for validation, "
+            "expected some on either side. Give more faces."
+        )
+    return kept, held
+
+
+def refuse_test(faces: Sequence[Face], purpose: str) -> None:
+    """Raises InputError if a test face would be used for `purpose`."""
+    for face in faces:
+        if face.part in TEST_PARTS:
+            raise InputError(
+                f"{face.id}: is a test face ({face.part}), refused for {purpose}. "
+                "Use the 'train' split."
+            )
+
+
+def _position(group: str) -> float:
+    """A fixed place in 0..1 for a name."""
+    return int.from_bytes(hashlib.sha256(group.encode()).digest()[:4]) / 2**32

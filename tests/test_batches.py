@@ -1,0 +1,116 @@
+"""Augmentation moves picture and points together; batches depend on seed and step alone."""
+
+import math
+
+import numpy as np
+import pytest
+
+from efld.data import augment
+from efld.data.augment import Augmentation, Placement
+from efld.data.batches import Batches, Regions, Source, cut_regions, plain
+from efld.data.faces import Face
+from efld.geometry import Picture, Points
+
+SIDE = 176
+STILL = Augmentation(0, 0, 0, 0, 0, 0, 0, 0)
+
+
+def dots(points: Points) -> Picture:
+    """A region with a soft dot at each point (0..1)."""
+    picture = np.zeros((SIDE, SIDE), np.float32)
+    yy, xx = np.mgrid[:SIDE, :SIDE]
+    for x, y in points * SIDE - 0.5:
+        picture += 200 * np.exp(-((xx - x) ** 2 + (yy - y) ** 2) / 8)
+    return np.clip(picture, 0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize(
+    "placement",
+    [Placement(0, 1, 0, 0), Placement(0.5, 1.1, 0.05, -0.1), Placement(-1.2, 0.85, -0.1, 0.02)],
+)
+def test_placed_points_lie_on_placed_pixels(placement: Placement) -> None:
+    points = np.array([[0.45, 0.4], [0.6, 0.62]], np.float32)
+    picture, moved = augment.place(dots(points), points, 1.6, placement, 112)
+    found = np.argwhere(picture > 120).astype(np.float32)
+    for x, y in moved * 112 - 0.5:
+        near = found[np.hypot(found[:, 1] - x, found[:, 0] - y) < 8]
+        assert near[:, ::-1].mean(axis=0) == pytest.approx((x, y), abs=0.35)
+
+
+def test_a_similarity_keeps_angles_and_ratios() -> None:
+    points = np.array([[0.5, 0.5], [0.7, 0.5], [0.5, 0.6]], np.float32)
+    _, moved = augment.place(dots(points), points, 1.6, Placement(0.3, 1.2, 0.1, 0), 112)
+    right, down = moved[1] - moved[0], moved[2] - moved[0]
+    assert right @ down == pytest.approx(0, abs=1e-6)
+    assert np.linalg.norm(right) == pytest.approx(0.2 * 1.6 * 1.2, rel=1e-5)
+    assert math.atan2(right[1], right[0]) == pytest.approx(0.3, abs=1e-5)
+
+
+def test_spoiling_is_pure() -> None:
+    grey = np.full((112, 112), 100, np.uint8)
+    grey.setflags(write=False)
+    pattern = np.full((112, 112), 32, np.int8)
+    assert augment.noise(grey, pattern, 0.5).max() == 116
+    assert augment.light(grey, 1, 10, 1).max() == 110
+    assert augment.blur(grey, 1.0).min() == 100
+    covered = augment.occlude(grey, (-10, 100), np.full((40, 40), 7, np.uint8))
+    assert (covered == 7).sum() == 30 * 12
+
+
+@pytest.mark.parametrize("corner", [(-50, 0), (0, -50), (200, 0), (0, 200)])
+def test_a_patch_outside_changes_nothing(corner: tuple[int, int]) -> None:
+    grey = np.full((112, 112), 100, np.uint8)
+    np.testing.assert_array_equal(augment.occlude(grey, corner, grey[:40, :40] + 1), grey)
+
+
+def regions(count: int, level: int = 0) -> Regions:
+    """Faces whose first point's x tells which one it is."""
+    points = np.full((count, 68, 2), 0.5, np.float32)
+    points[:, 0, 0] = 0.4 + np.arange(count) / 1000 + level / 100
+    return Regions(np.full((count, SIDE, SIDE), level, np.uint8), points)
+
+
+def test_a_batch_depends_on_seed_and_step_alone() -> None:
+    one = Batches([Source(regions(10))], 4, 112, Augmentation(), seed=1)
+    two = Batches([Source(regions(10))], 4, 112, Augmentation(), seed=1)
+    _ = one[0], one[1]
+    np.testing.assert_array_equal(one[2][0], two[2][0])
+    np.testing.assert_array_equal(one[2][1], two[2][1])
+    assert not np.array_equal(one[3][1], one[2][1])
+    other = Batches([Source(regions(10))], 4, 112, Augmentation(), seed=2)
+    assert not np.array_equal(one[2][1], other[2][1])
+
+
+def test_the_stream_is_the_batches_in_order() -> None:
+    batches = Batches([Source(regions(10))], 4, 112, Augmentation(), seed=1)
+    for step, (images, points) in enumerate(batches.stream(3, 9, workers=3), start=3):
+        np.testing.assert_array_equal(images, batches[step][0])
+        np.testing.assert_array_equal(points, batches[step][1])
+    assert step == 8
+
+
+def test_every_face_comes_once_a_pass() -> None:
+    batches = Batches([Source(regions(12))], 4, 112, STILL, seed=0)
+    passes = [np.concatenate([batches[3 * p + i][1][:, 0, 0] for i in range(3)]) for p in range(2)]
+    for seen in passes:
+        assert len(set(seen.tolist())) == 12
+    assert passes[0].tolist() != passes[1].tolist()
+
+
+def test_a_source_stops_at_its_step() -> None:
+    sources = [Source(regions(4)), Source(regions(4, level=9), until=5)]
+    batches = Batches(sources, 8, 112, STILL, seed=0)
+    assert {int(v) for v in np.unique(batches[4][0])} == {0, 9}
+    assert np.unique(batches[5][0]).tolist() == [0]
+
+
+def test_plain_crops_are_the_crops_of_the_protocol() -> None:
+    points = np.random.default_rng(0).uniform(60, 140, (68, 2)).astype(np.float32)
+    face = Face("a", np.tile(np.arange(200, dtype=np.uint8), (200, 1)), points, "train", "a")
+    images, truth = plain(cut_regions([face], 1.25), 112)
+    from efld import geometry
+
+    box = geometry.truth_square(points, 1.25)
+    np.testing.assert_allclose(truth[0], geometry.to_crop(points, box), atol=1e-5)
+    direct = geometry.crop(face.grey(), box, 112)
+    assert np.abs(images[0, ..., 0] - direct).max() <= 2  # sampled twice
