@@ -1,0 +1,63 @@
+"""Landmarks drawn on a picture."""
+
+import math
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from efld import schemes
+from efld.geometry import Points
+
+Colour = tuple[int, int, int]  # blue, green, red
+ColourPicture = NDArray[np.uint8]  # (height, width, 3), blue, green, red
+
+LINE: Colour = (255, 190, 60)
+POINT: Colour = (255, 255, 255)
+RIM: Colour = (60, 30, 0)
+SHORTER_SIDE_PX = 480  # smaller pictures are enlarged: lines would hide the face
+LONGER_SIDE_PX = 4096  # no picture is enlarged beyond this
+SUBPIXEL_BITS = 4  # OpenCV draws at 1/16 px
+# cv2.circle makes diamonds of circles this small.
+_ANGLES = np.linspace(0, 2 * np.pi, 24, endpoint=False)
+CIRCLE = np.stack([np.cos(_ANGLES), np.sin(_ANGLES)], axis=1)  # (24, 2), radius 1
+
+
+def draw(picture: NDArray[np.uint8], points: Points, scheme_name: str) -> ColourPicture:
+    """Draws a scheme's lines and points, antialiased, in proportion to the face.
+
+    Args:
+        picture: `(height, width)` grey or `(height, width, 3)` blue, green, red. Left as it is.
+        points: `(points, 2)`, picture pixels; points outside the picture are cut off.
+
+    Returns:
+        A new picture, enlarged by a whole factor when its shorter side is under 480 px.
+    """
+    shorter_px, longer_px = sorted(picture.shape[:2])
+    factor = max(1, min(math.ceil(SHORTER_SIDE_PX / shorter_px), LONGER_SIDE_PX // longer_px))
+    canvas = _enlarged(picture, factor)
+    where = (points + 0.5) * factor - 0.5  # pixel centres
+    face_px = float(np.ptp(where, axis=0).max())
+    for indices, closed in schemes.scheme(scheme_name).lines:
+        _line(canvas, where[list(indices)], closed, thickness_px=max(1, round(face_px / 200)))
+    for centre in where:
+        _dot(canvas, centre, radius_px=max(1.5, face_px / 130))
+    return canvas
+
+
+def _enlarged(picture: NDArray[np.uint8], factor: int) -> ColourPicture:
+    colour = picture if picture.ndim == 3 else cv2.cvtColor(picture, cv2.COLOR_GRAY2BGR)
+    if factor > 1:
+        colour = cv2.resize(colour, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC)
+    return np.array(colour, np.uint8)
+
+
+def _line(canvas: ColourPicture, points: Points, closed: bool, thickness_px: int) -> None:
+    path = np.rint(points * (1 << SUBPIXEL_BITS)).astype(np.int32)
+    cv2.polylines(canvas, [path], closed, LINE, thickness_px, cv2.LINE_AA, SUBPIXEL_BITS)
+
+
+def _dot(canvas: ColourPicture, centre: Points, radius_px: float) -> None:
+    for colour, radius in ((RIM, 1.5 * radius_px), (POINT, radius_px)):
+        rim = np.rint((centre + radius * CIRCLE) * (1 << SUBPIXEL_BITS)).astype(np.int32)
+        cv2.fillConvexPoly(canvas, rim, colour, cv2.LINE_AA, SUBPIXEL_BITS)

@@ -1,0 +1,84 @@
+"""One picture to landmarks."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from efld import geometry
+from efld.data.faces import read_grey
+from efld.draw import ColourPicture
+from efld.errors import InputError
+from efld.evaluate import check_grey
+from efld.geometry import Box, Picture, Points
+from efld.runtime import LandmarkModel
+
+MOST_TIMES_PICTURE = 4  # a larger box is a slip: the face would be a few pixels of the crop
+
+
+def read_colour(path: Path) -> ColourPicture:
+    """Decodes a picture the way a viewer shows it: turned as its EXIF orientation says.
+
+    Returns:
+        `(height, width, 3)` uint8: blue, green, red.
+
+    Raises:
+        InputError: what `read_grey` refuses.
+    """
+    read_grey(path)
+    data = np.frombuffer(path.read_bytes(), np.uint8)
+    return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)
+
+
+def to_grey(picture: ColourPicture) -> Picture:
+    """`(height, width, 3)` blue, green, red to `(height, width)`, as the datasets are read."""
+    return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY), np.uint8)
+
+
+def predict(model: LandmarkModel, picture: Picture, face: Box) -> Points:
+    """Finds the landmarks of one face.
+
+    The model was trained on squares `spec.box_factor` times the longer side of the box that the
+    landmarks span (brows to chin, ear to ear). `face` is that box; the square is made here.
+
+    Args:
+        picture: `(height, width)` grey.
+        face: pixel edges; may reach outside the picture, which counts as black there.
+
+    Returns:
+        `(points, 2)` float32, picture pixels: centres, 0-based, x before y.
+
+    Raises:
+        InputError: a box outside the picture or far larger than it.
+    """
+    check_grey(model.spec)
+    check_box(face, picture.shape[1], picture.shape[0])
+    crop_box = geometry.square(face, model.spec.box_factor)
+    crop = geometry.crop(picture, crop_box, model.spec.input_px)
+    return geometry.to_picture(model(crop[np.newaxis, ..., np.newaxis])[0], crop_box)
+
+
+def check_box(face: Box, width_px: int, height_px: int) -> None:
+    """
+    Raises:
+        InputError: a box outside a picture of that size, or far larger than it.
+    """
+    largest_px = MOST_TIMES_PICTURE * max(width_px, height_px)
+    if not face.overlaps(width_px, height_px) or max(face.width, face.height) > largest_px:
+        raise InputError(
+            f"box {face.left:g},{face.top:g},{face.width:g},{face.height:g}: expected x,y,w,h "
+            f"around a face of the picture, which is {width_px}x{height_px} pixels."
+        )
+
+
+def parse_box(text: str) -> Box:
+    """Parses `x,y,w,h`, pixels.
+
+    Raises:
+        InputError: not four finite numbers, or no positive size.
+    """
+    try:
+        left, top, width, height = map(float, text.split(","))
+    except ValueError:
+        raise InputError(f"box {text!r}: expected four numbers x,y,w,h in pixels.") from None
+    return Box(left, top, width, height)

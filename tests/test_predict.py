@@ -1,0 +1,148 @@
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from efld import runtime
+from efld.__main__ import main
+from efld.draw import draw
+from efld.geometry import Box
+from efld.predict import predict, read_colour
+from tests.tiny_files import ANSWER, write_tflite
+
+# Factor 1.25 around this box: a crop from (37.5, 47.5), 125 px wide.
+BOX, BOX_TEXT = Box(50, 60, 100, 100), "50,60,100,100"
+EXPECTED_PX = ANSWER * 125 + (37.5, 47.5) - 0.5  # 0.5: points are pixel centres
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    write_tflite(tmp_path / "model.tflite")
+    cv2.imwrite(str(tmp_path / "me.png"), np.zeros((240, 320, 3), np.uint8))
+    return tmp_path
+
+
+def run(
+    files: Path,
+    capsys: pytest.CaptureFixture[str],
+    *extra: str,
+    picture: str = "me.png",
+    model: str = "model.tflite",
+    box: str = BOX_TEXT,
+) -> tuple[int, str, str]:
+    """Exit code, stdout and stderr of `python -m efld predict`."""
+    argv = [str(files / picture), "--model", str(files / model), f"--box={box}", *extra]
+    code = 0
+    try:
+        main(["predict", *argv])
+    except SystemExit as stop:
+        code = int(str(stop.code))
+    done = capsys.readouterr()
+    return code, done.out, done.err
+
+
+def test_points_are_pixels_of_the_picture(files: Path) -> None:
+    model = runtime.load(files / "model.tflite")
+    points = predict(model, np.zeros((240, 320), np.uint8), BOX)
+    np.testing.assert_allclose(points, EXPECTED_PX, atol=1e-3)
+
+
+def test_json_has_the_points_and_says_what_made_them(
+    files: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, _ = run(files, capsys, "--json")
+    record = json.loads(out)
+    assert (code, record["schema"], record["scheme"]) == (0, 1, "68")
+    assert record["box_px"] == [50, 60, 100, 100]
+    np.testing.assert_allclose(record["points_px"], EXPECTED_PX, atol=1e-2)
+
+
+def test_output_is_a_picture_with_the_points_on_it(
+    files: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, _ = run(files, capsys, "-o", str(files / "out.png"))
+    drawn = read_colour(files / "out.png")
+    assert code == 0
+    assert "out.png: 68 landmarks" in out
+    assert drawn.shape == (480, 640, 3)  # a small picture is enlarged
+    x, y = np.rint((EXPECTED_PX[30] + 0.5) * 2 - 0.5).astype(int)
+    assert drawn[y, x].min() > 200
+    assert drawn[-50:].max() == 0  # nothing below the face
+
+
+def test_a_box_may_reach_outside(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(files, capsys, "--json", box="-40,-40,100,100")[0] == 0
+
+
+def test_drawing_leaves_the_picture_alone_and_cuts_points_outside() -> None:
+    picture = np.full((600, 700), 90, np.uint8)
+    drawn = draw(picture, ANSWER * 1000, "68")
+    assert drawn.shape == (600, 700, 3)
+    assert picture.min() == picture.max() == 90
+
+
+def test_a_photo_is_turned_as_a_viewer_would(tmp_path: Path) -> None:
+    orientation = b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"  # 6: right
+    exif = b"Exif\0\0" + orientation
+    jpeg = cv2.imencode(".jpg", np.zeros((20, 40, 3), np.uint8))[1].tobytes()
+    header = b"\xff\xe1" + (len(exif) + 2).to_bytes(2) + exif
+    (tmp_path / "photo.jpg").write_bytes(jpeg[:2] + header + jpeg[2:])
+    assert read_colour(tmp_path / "photo.jpg").shape == (40, 20, 3)
+
+
+BAD: dict[str, tuple[dict[str, str], str]] = {
+    "box outside": ({"box": "400,60,100,100"}, "320x240 pixels"),
+    "box far too large": ({"box": "0,0,99999,10"}, "320x240 pixels"),
+    "box of words": ({"box": "a,b,c,d"}, "four numbers"),
+    "box of three": ({"box": "1,2,3"}, "four numbers"),
+    "box with nan": ({"box": "nan,2,3,4"}, "finite"),
+    "box without size": ({"box": "10,10,0,50"}, "above 0"),
+    "no picture": ({"picture": "you.png"}, "you.png"),
+    "picture of text": ({"picture": "text.png"}, "text.png"),
+    "no model": ({"model": "none.tflite"}, "no such file"),
+    "model without spec": ({"model": "bare.tflite"}, "no spec"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_is_one_line_and_leaves_nothing(
+    files: Path, capsys: pytest.CaptureFixture[str], case: str
+) -> None:
+    (files / "text.png").write_text("hello")
+    write_tflite(files / "bare.tflite", spec=None)
+    before = sorted(files.iterdir())
+    options, message = BAD[case]
+    code, out, err = run(files, capsys, "-o", str(files / "out.png"), **options)
+    assert (code, out) == (2, "")
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+    assert message in err
+    assert sorted(files.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    ("extra", "message"),
+    [
+        (["-o", "out.txt"], "suffix '.txt', expected one of"),
+        (["-o", "out"], "suffix ''"),
+        ([], "-o PICTURE, --json or both"),
+    ],
+)
+def test_an_output_that_is_no_picture_is_refused(
+    files: Path, capsys: pytest.CaptureFixture[str], extra: list[str], message: str
+) -> None:
+    code, _, err = run(files, capsys, *extra)
+    assert code == 2
+    assert message in err
+
+
+def test_the_input_picture_is_not_overwritten(
+    files: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = (files / "me.png").read_bytes()
+    code, _, err = run(files, capsys, "-o", str(files / "me.png"))
+    assert code == 2
+    assert "is the input picture" in err
+    assert (files / "me.png").read_bytes() == before
