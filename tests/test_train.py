@@ -1,0 +1,205 @@
+"""Training: what a run writes, refuses, and survives."""
+
+import csv
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from efld.data import datasets
+from efld.errors import InputError
+from efld.runtime import load
+from efld.spec import ModelSpec
+from train import loop
+from train.__main__ import config_of, parser
+from train.config import PRESETS, TrainConfig, changed, flat
+
+TINY = ["smoke", "--faces", "60", "--batch", "16", "--validation", "0.2"]
+
+
+def command(*words: object) -> list[str]:
+    return [sys.executable, "-m", "train", *map(str, words)]
+
+
+def history(run: Path) -> list[dict[str, str]]:
+    path = run / "history.csv"
+    if not path.exists():
+        return []
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of three epochs."""
+    run = tmp_path_factory.mktemp("runs") / "whole"
+    subprocess.run(
+        command(*TINY, "--epochs", 3, "--epoch-steps", 20, "--run", run),
+        check=True,
+        stderr=subprocess.PIPE,
+    )
+    return run
+
+
+def test_a_run_leaves_its_files(finished: Path) -> None:
+    assert [row["epoch"] for row in history(finished)] == ["1", "2", "3"]
+    record = json.loads((finished / "config.json").read_text())
+    assert record["config"]["faces"] == 60
+    assert {"backend", "keras", "numpy"} <= set(record["versions"])
+    spec = ModelSpec.read(finished / "spec.json")
+    assert spec.model == "efld-nano"
+    assert spec.data == ("embedded synthetic faces (60 faces)",)
+    assert list((finished / "tensorboard").iterdir())
+    assert not list(finished.glob(".*")), "a temporary file was left"
+
+
+def test_the_model_runs_and_carries_no_optimizer(finished: Path) -> None:
+    points = load(finished / "model.keras")(np.zeros((1, 112, 112, 1), np.uint8))
+    assert points.shape == (1, 68, 2)
+    assert (finished / "model.keras").stat().st_size < 0.5 * (
+        finished / "last.keras"
+    ).stat().st_size
+
+
+def test_learning_lowers_the_loss(finished: Path) -> None:
+    losses = [float(row["loss"]) for row in history(finished)]
+    assert losses[-1] < losses[0]
+
+
+def test_a_killed_run_resumes_to_the_same_end(finished: Path, tmp_path: Path) -> None:
+    run = tmp_path / "killed"
+    words = command(*TINY, "--epochs", 3, "--epoch-steps", 20, "--run", run)
+    with subprocess.Popen(words, stderr=subprocess.DEVNULL) as process:
+        while not history(run):
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+    done = len(history(run))
+    assert done < 3, "killed too late to show anything"
+    subprocess.run([*words, "--resume"], check=True, stderr=subprocess.PIPE)
+    whole, resumed = history(finished), history(run)
+    assert [row["epoch"] for row in resumed] == ["1", "2", "3"]
+    for column in ("loss", "learning_rate"):
+        expected = [float(row[column]) for row in whole]
+        # Equal seeds, steps and schedule: only the order of sums in threads differs.
+        assert [float(row[column]) for row in resumed] == pytest.approx(expected, rel=0.02)
+
+
+def test_the_other_backend_trains_too(tmp_path: Path) -> None:
+    other = "jax" if keras.backend.backend() == "tensorflow" else "tensorflow"
+    env = {**os.environ, "KERAS_BACKEND": other, "XLA_FLAGS": "--xla_backend_optimization_level=0"}
+    run = tmp_path / "other"
+    words = command(*TINY, "--epochs", 2, "--epoch-steps", 2, "--run", run)
+    subprocess.run(words, env=env, check=True, stderr=subprocess.PIPE)
+    assert json.loads((run / "config.json").read_text())["versions"]["backend"] == other
+    assert [row["epoch"] for row in history(run)] == ["1", "2"]
+    assert load(run / "model.keras")(np.zeros((1, 112, 112, 1), np.uint8)).shape == (1, 68, 2)
+
+
+def test_an_existing_run_is_refused(tmp_path: Path) -> None:
+    config = TrainConfig()
+    loop.check_run(config, tmp_path, resume=False, overwrite=False)
+    loop.begin(config, tmp_path)
+    with pytest.raises(InputError, match=r"this run exists\. Give --resume, --overwrite"):
+        loop.check_run(config, tmp_path, resume=False, overwrite=False)
+    (tmp_path / "history.csv").write_text("old")
+    loop.check_run(config, tmp_path, resume=False, overwrite=True)
+    loop.begin(config, tmp_path)
+    assert not (tmp_path / "history.csv").exists()
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_folder_that_is_no_run_is_never_emptied(tmp_path: Path, overwrite: bool) -> None:
+    (tmp_path / "diary.txt").write_text("mine")
+    with pytest.raises(InputError, match="is not empty and not a run"):
+        loop.check_run(TrainConfig(), tmp_path, resume=False, overwrite=overwrite)
+
+
+def test_a_wrong_root_costs_no_earlier_run(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    loop.begin(TrainConfig(), run)
+    config = TrainConfig(data=str(tmp_path / "nowhere"))
+    with pytest.raises(InputError, match="no such folder"):
+        loop.train(config, run, resume=False, overwrite=True, say=print)
+    assert TrainConfig.read(run / "config.json") == TrainConfig()
+    with pytest.raises(InputError, match="no such folder"):
+        loop.train(config, tmp_path / "new", resume=False, overwrite=False, say=print)
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(
+    ("choices", "message"),
+    [
+        ({"model": "efld-smal"}, "'efld-smal' is unknown"),
+        ({"loss": "foo"}, "loss 'foo' is unknown"),
+    ],
+)
+def test_unknown_names_are_said_before_anything_is_read(
+    tmp_path: Path, choices: dict[str, str], message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        loop.check_run(
+            changed(TrainConfig(), dict(choices)), tmp_path, resume=False, overwrite=False
+        )
+
+
+def test_every_choice_has_a_flag_with_a_word_of_help() -> None:
+    text = parser().format_help()
+    for name in flat(TrainConfig()):
+        assert re.search(rf"--{name.replace('_', '-')} \S+\s+\w", text), name
+
+
+def test_resuming_nothing_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="nothing to resume"):
+        loop.check_run(TrainConfig(), tmp_path, resume=True, overwrite=False)
+
+
+def test_resuming_with_other_choices_names_them(tmp_path: Path) -> None:
+    loop.begin(TrainConfig(), tmp_path)
+    other = changed(TrainConfig(), {"peak_lr": 0.5, "mirror": 0.0})
+    with pytest.raises(InputError, match=r"mirror: 0\.5 -> 0\.0, peak_lr: 0\.001 -> 0\.5"):
+        loop.check_run(other, tmp_path, resume=True, overwrite=False)
+
+
+def test_flags_are_the_fields_of_the_config() -> None:
+    words = ["300w", "--data", "X", "--peak-lr", "3e-4", "--rotation-deg", "30", "--epochs", "5"]
+    config = config_of(parser().parse_args(words))
+    assert (config.data, config.peak_lr, config.epochs) == ("X", 3e-4, 5)
+    assert config.augmentation.rotation_deg == 30
+    assert config.augmentation.mirror == PRESETS["300w"].augmentation.mirror
+
+
+def test_a_config_is_read_back_whole(tmp_path: Path) -> None:
+    config = changed(TrainConfig(), {"blur": 0.9, "seed": 7})
+    config.write(tmp_path / "config.json", "", {})
+    assert TrainConfig.read(tmp_path / "config.json") == config
+
+
+def test_a_config_is_its_command() -> None:
+    config = changed(PRESETS["300w"], {"data": "/home/me/faces/300w", "epochs": 7})
+    assert config.command() == "python -m train 300w --data faces/300w --epochs 7"
+
+
+@pytest.mark.parametrize(
+    ("choices", "message"),
+    [
+        ({"epochs": 0}, "epochs=0: expected a number above 0"),
+        ({"validation": 1.0}, "validation=1.0: expected a number from 0 to below 1"),
+    ],
+)
+def test_impossible_choices_are_refused(choices: dict[str, float], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        changed(TrainConfig(), dict(choices))
+
+
+def test_training_never_opens_a_test_face(real_data: Path) -> None:
+    faces = datasets.training_faces(real_data / "300w")
+    assert {face.part for face in faces} == {"train"}

@@ -1,0 +1,1 @@
+"""Data -> runs/<name>/model.keras."""

@@ -1,0 +1,76 @@
+"""python -m train PRESET: data -> runs/<name>/model.keras."""
+
+import os
+from argparse import (
+    SUPPRESS,
+    ArgumentParser,
+    Namespace,
+    RawDescriptionHelpFormatter,
+)
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+
+from efld.data.augment import Augmentation
+from efld.errors import run_command
+from efld.quiet import native_stderr
+from train.config import PRESETS, TrainConfig, changed
+
+EXAMPLES = """examples:
+  python -m train smoke                                  a minute: does everything run?
+  python -m train synthetic                              rendered faces only, a few minutes
+  python -m train 300w --data ~/300w                     the default model on 300-W
+  python -m train 300w --data ~/300w --model efld-nano --run runs/nano --peak-lr 2e-3
+  python -m train 300w --data ~/300w --resume            go on after an interruption
+
+KERAS_BACKEND chooses tensorflow (default) or jax."""
+
+
+def parser() -> ArgumentParser:
+    """Flags are the fields of the config: a choice exists in one place."""
+    made = ArgumentParser(
+        "python -m train",
+        description=EXAMPLES,
+        formatter_class=RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    made.add_argument("preset", choices=PRESETS)
+    made.add_argument("--run", type=Path, help="folder to write, default runs/MODEL-PRESET")
+    state = made.add_mutually_exclusive_group()
+    state.add_argument("--resume", action="store_true", help="go on from the last finished epoch")
+    state.add_argument("--overwrite", action="store_true", help="replace an earlier run")
+    for name, hint in choices().items():
+        kind, text = get_args(hint)
+        made.add_argument("--" + name.replace("_", "-"), type=kind, default=SUPPRESS, help=text)
+    return made
+
+
+def choices() -> dict[str, Any]:
+    """The fields of the config and of its augmentation: name -> annotated type."""
+    hints = get_type_hints(TrainConfig, include_extras=True)
+    del hints["augmentation"]
+    return {**hints, **get_type_hints(Augmentation, include_extras=True)}
+
+
+def config_of(given: Namespace) -> TrainConfig:
+    ours = choices()
+    return changed(PRESETS[given.preset], {k: v for k, v in vars(given).items() if k in ours})
+
+
+def main() -> None:
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    given = parser().parse_args()
+    config = config_of(given)
+    run = given.run or Path("runs") / f"{config.model}-{given.preset}"
+    with native_stderr():
+        import keras
+
+        from train import loop
+
+        keras.ops.zeros(())  # TensorFlow greets again at its first op
+
+    loop.train(config, run, resume=given.resume, overwrite=given.overwrite, say=print)
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,99 @@
+"""Every choice that changes a training run, and the presets."""
+
+import shlex
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated, Any, Self
+
+from efld import files
+from efld.data.augment import Augmentation
+from efld.data.datasets import label
+from efld.errors import InputError
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """Saved as `config.json` of the run. Steps are batches."""
+
+    model: Annotated[str, "a name of the zoo"] = "efld-small"
+    data: Annotated[str, "dataset root; empty = the embedded synthetic faces"] = ""
+    extra: Annotated[str, "a second root whose faces join in at first (weaker labels)"] = ""
+    extra_share: Annotated[float, "for this share of the epochs"] = 0.7
+    faces: Annotated[int, "use only so many faces of `data`; 0 = all"] = 0
+    init: Annotated[str, "start from the weights of this .keras file"] = ""
+    loss: Annotated[str, "l1, l2, wing, awing-literal or awing-symmetric"] = "wing"
+    epochs: Annotated[int, "how often the validation part is measured"] = 100
+    epoch_steps: Annotated[int, "steps an epoch"] = 100
+    batch: Annotated[int, "faces a step"] = 64
+    peak_lr: Annotated[float, "AdamW, reached after warm-up, cosine to 0"] = 1e-3
+    warmup: Annotated[float, "share of all steps"] = 0.02
+    weight_decay: Annotated[float, "AdamW's, times the learning rate"] = 0.01
+    average: Annotated[float, "weight averaging: momentum per step"] = 0.998
+    validation: Annotated[float, "share of the groups of `data`"] = 0.05
+    box_factor: Annotated[float, "crop side over the longer side of the landmarks' box"] = 1.25
+    seed: Annotated[int, "of weights, order and augmentation"] = 0
+    augmentation: Augmentation = field(default_factory=Augmentation)
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "epoch_steps", "batch", "peak_lr", "box_factor"):
+            if getattr(self, name) <= 0:
+                raise InputError(f"{name}={getattr(self, name)}: expected a number above 0.")
+        for name in ("extra_share", "warmup", "average", "validation"):
+            if not 0 <= getattr(self, name) < 1:
+                raise InputError(
+                    f"{name}={getattr(self, name)}: expected a number from 0 to below 1."
+                )
+
+    @property
+    def steps(self) -> int:
+        return self.epochs * self.epoch_steps
+
+    def write(self, path: Path, command: str, versions: dict[str, str]) -> None:
+        record = {"config": asdict(self), "command": command, "versions": versions}
+        files.write_json(path, {"schema": SCHEMA, **record})
+
+    def command(self) -> str:
+        """The shortest command that gives this config; datasets by their last two folders."""
+        name, preset = min(PRESETS.items(), key=lambda item: len(self.changes(item[1])))
+        words = ["python", "-m", "train", name]
+        for choice, value in self.changes(preset).items():
+            shown = label(Path(value)) if choice in {"data", "extra"} else str(value)
+            words += ["--" + choice.replace("_", "-"), shown]
+        return shlex.join(words)
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        record = files.read_json(path, SCHEMA, "python -m train")["config"]
+        return cls(**{**record, "augmentation": Augmentation(**record["augmentation"])})
+
+    def changes(self, other: Self) -> dict[str, Any]:
+        """The choices in which this config differs from another, with their values here."""
+        theirs = flat(other)
+        return {name: value for name, value in flat(self).items() if value != theirs[name]}
+
+
+def flat(config: TrainConfig) -> dict[str, Any]:
+    """All choices, the augmentation's among them, in one level."""
+    record = asdict(config)
+    return {**record.pop("augmentation"), **record}
+
+
+def changed(config: TrainConfig, choices: dict[str, Any]) -> TrainConfig:
+    """The config with some choices replaced; names as in `flat`."""
+    ours = {f.name for f in fields(Augmentation)}
+    augmentation = replace(config.augmentation, **{k: v for k, v in choices.items() if k in ours})
+    rest = {k: v for k, v in choices.items() if k not in ours}
+    return replace(config, augmentation=augmentation, **rest)
+
+
+PRESETS = MappingProxyType({
+    # A minute: does everything run?
+    "smoke": TrainConfig(model="efld-nano", faces=200, epochs=2, epoch_steps=8, batch=16),
+    # A few minutes on rendered faces alone.
+    "synthetic": TrainConfig(epochs=12, epoch_steps=120, peak_lr=2e-3, average=0.99),
+    # 300-W: about 40 minutes on two cores for efld-small.
+    "300w": TrainConfig(epochs=120, epoch_steps=100),
+})  # fmt: skip

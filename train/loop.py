@@ -1,0 +1,207 @@
+"""The training run, top to bottom."""
+
+import importlib.metadata
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+
+from efld import files
+from efld.data import datasets
+from efld.data.batches import Batch, Batches, Regions, Source, cut_regions, plain
+from efld.errors import InputError, one_line
+from efld.losses import LandmarkLoss, nme
+from efld.models import zoo
+from efld.spec import ModelSpec
+from train.config import TrainConfig, flat
+from train.journal import Journal
+
+Say = Callable[[str], None]
+BATCH_NORM_STEPS = 40
+
+
+def train(config: TrainConfig, run: Path, *, resume: bool, overwrite: bool, say: Say) -> None:
+    """Trains a model and writes `model.keras`, `spec.json`, `history.csv` into `run`.
+
+    Raises:
+        InputError: the run exists and neither `resume` nor `overwrite`, or the data is unusable.
+    """
+    check_run(config, run, resume=resume, overwrite=overwrite)
+    data = load(config, say)
+    keras.utils.set_random_seed(config.seed)
+    if resume and (run / "last.keras").exists():
+        model = restored(run)
+    else:
+        model = compiled(config, data)
+        begin(config, run)
+    batches = Batches(
+        data.sources, config.batch, model.input_shape[1], config.augmentation, config.seed
+    )
+    done = int(model.optimizer.iterations) // config.epoch_steps
+    say(f"{run}: {config.model}, {done} of {config.epochs} epochs done")
+    if done == config.epochs:  # killed after the last epoch: what `fit` does at its end is missing
+        model.optimizer.finalize_variable_values(model.trainable_variables)
+    else:
+        fit(model, batches, config, run, plain(data.validation, model.input_shape[1]))
+    finish(model, batches, config, run, data)
+    say(f"{run}/model.keras written. Next: python -m export {run}")
+
+
+def fit(
+    model: keras.Model, batches: Batches, config: TrainConfig, run: Path, validation: Batch
+) -> None:
+    """Trains the epochs that are left; ends with the averaged weights in the model."""
+    done = int(model.optimizer.iterations) // config.epoch_steps
+    model.fit(
+        batches.stream(done * config.epoch_steps, config.steps),
+        steps_per_epoch=config.epoch_steps,
+        initial_epoch=done,
+        epochs=config.epochs,
+        validation_data=validation,
+        validation_batch_size=config.batch,
+        callbacks=[keras.callbacks.SwapEMAWeights(), Journal(run, config, done)],
+        shuffle=False,  # the stream has an order of its own
+        verbose=0,
+    )
+
+
+@dataclass(frozen=True)
+class Data:
+    """What a run sees."""
+
+    sources: list[Source]
+    validation: Regions
+    names: tuple[str, ...]  # for the spec
+    terms: str
+
+
+def check_run(config: TrainConfig, run: Path, *, resume: bool, overwrite: bool) -> None:
+    """Refuses unknown names, and what would destroy or mix up an earlier run; changes nothing.
+
+    Raises:
+        InputError: as it says.
+    """
+    zoo.entry(config.model)
+    LandmarkLoss(config.loss, input_px=1)
+    path = run / "config.json"
+    if resume and not path.exists():
+        raise InputError(f"{run}: no {path.name} in it, so nothing to resume. Leave out --resume.")
+    if run.exists() and any(run.iterdir()) and not path.exists():
+        raise InputError(f"{run}: is not empty and not a run (no {path.name}). Give another --run.")
+    if path.exists() and not (resume or overwrite):
+        raise InputError(f"{run}: this run exists. Give --resume, --overwrite, or another --run.")
+    if resume and (changes := config.changes(earlier := TrainConfig.read(path))):
+        before = flat(earlier)
+        listed = ", ".join(f"{name}: {before[name]} -> {new}" for name, new in changes.items())
+        raise InputError(f"{path}: cannot resume with other choices ({listed}).")
+
+
+def begin(config: TrainConfig, run: Path) -> None:
+    """Empties the run's folder and writes its config."""
+    if run.exists():
+        shutil.rmtree(run)
+    config.write(run / "config.json", config.command(), versions())
+
+
+def versions() -> dict[str, str]:
+    """Versions of what decides the result."""
+    backend = keras.backend.backend()
+    package = {"tensorflow": "tensorflow-cpu"}.get(backend, backend)
+    names = ("efld", "keras", package, "numpy", "opencv-python-headless")
+    return {"backend": backend, **{name: importlib.metadata.version(name) for name in names}}
+
+
+def load(config: TrainConfig, say: Say) -> Data:
+    """Reads the training faces and holds some out for validation. Never opens a test face."""
+    faces = {_root(config.data): datasets.training_faces(_root(config.data), config.faces or None)}
+    kept, held = datasets.hold_out(faces[_root(config.data)], config.validation)
+    sources = [Source(cut_regions(kept, config.box_factor))]
+    if config.extra:
+        extra = faces[_root(config.extra)] = datasets.training_faces(_root(config.extra))
+        until = round(config.extra_share * config.epochs) * config.epoch_steps
+        sources.append(Source(cut_regions(extra, config.box_factor), until))
+    names = tuple(f"{datasets.label(root)} ({len(found)} faces)" for root, found in faces.items())
+    say(f"{' + '.join(names)}; {len(held)} held out for validation")
+    terms = "; ".join(map(datasets.terms, faces))
+    return Data(sources, cut_regions(held, config.box_factor), names, terms)
+
+
+def _root(text: str) -> Path | None:
+    return Path(text).expanduser() if text else None
+
+
+def compiled(config: TrainConfig, data: Data) -> keras.Model:
+    """A new model, its output starting at the mean shape of its own training faces."""
+    _, shapes = plain(data.sources[0].regions, 112)
+    model = zoo.build(config.model, mean_shape=shapes.mean(axis=0).round(3))
+    if config.init:
+        start_from(model, Path(config.init))
+    schedule = keras.optimizers.schedules.CosineDecay(
+        0.0,
+        round(config.steps * (1 - config.warmup)),
+        warmup_target=config.peak_lr,
+        warmup_steps=max(1, round(config.steps * config.warmup)),
+    )
+    optimizer = keras.optimizers.AdamW(
+        schedule, weight_decay=config.weight_decay, use_ema=True, ema_momentum=config.average
+    )
+    model.compile(
+        optimizer,
+        LandmarkLoss(config.loss, model.input_shape[1]),
+        metrics=[nme],
+        # XLA on a CPU is several times slower than TensorFlow's kernels; JAX has nothing else.
+        jit_compile=keras.backend.backend() != "tensorflow",
+    )
+    return model
+
+
+def start_from(model: keras.Model, weights: Path) -> None:
+    """Takes the weights of another training of the same model.
+
+    Raises:
+        InputError: no such file, or of another model.
+    """
+    try:
+        model.load_weights(weights)
+    except (ValueError, OSError, KeyError) as error:
+        raise InputError(
+            f"{weights}: expected the weights of a {model.name} of this size ({one_line(error)})."
+        ) from None
+
+
+def restored(run: Path) -> keras.Model:
+    """The state after the last finished epoch: weights, optimizer, averages, step count."""
+    path = run / "last.keras"
+    try:
+        return keras.models.load_model(path)
+    except (ValueError, OSError, KeyError) as error:
+        raise InputError(
+            f"{path}: cannot be resumed ({one_line(error)}). Start again with --overwrite."
+        ) from None
+
+
+def finish(
+    model: keras.Model, batches: Batches, config: TrainConfig, run: Path, data: Data
+) -> None:
+    """Writes the averaged weights, without the optimizer, and what the file must carry with it."""
+    reestimate_batch_norm(model, batches, config.steps)
+    bare = keras.Model(model.input, model.output, name=model.name)
+    with files.whole(run / "model.keras") as temporary:
+        bare.save(temporary)
+    spec = ModelSpec(
+        model=config.model,
+        input_px=model.input_shape[1],
+        box_factor=config.box_factor,
+        data=data.names,
+        licence=data.terms,
+        weights_sha256=files.sha256(run / "model.keras"),
+    )
+    spec.write(run / "spec.json")
+
+
+def reestimate_batch_norm(model: keras.Model, batches: Batches, step: int) -> None:
+    """Lets batch normalisation's statistics follow the averaged weights: some forward passes."""
+    for images, _ in batches.stream(step, step + BATCH_NORM_STEPS):
+        model(images, training=True)
