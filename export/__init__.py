@@ -1,0 +1,1 @@
+"""Keras -> ONNX -> TFLite, every step measured against the one it came from."""

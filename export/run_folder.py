@@ -1,0 +1,63 @@
+"""Which folder of `runs/` a command's argument means."""
+
+import shutil
+from pathlib import Path
+
+from efld import files
+from efld.errors import InputError
+from efld.files import sha256
+
+RUNS = Path("runs")
+PRETRAINED = Path("pretrained")
+WEIGHTS, SPEC = "model.keras", "spec.json"
+
+
+def locate(argument: str) -> Path:
+    """`runs/NAME` for itself; the name of a pretrained model means `runs/<that name>`.
+
+    Raises:
+        InputError: neither a folder nor a pretrained model.
+    """
+    if _is_pretrained(argument):
+        return RUNS / argument
+    for folder in (Path(argument), RUNS / argument):
+        if folder.is_dir():
+            return folder
+    found = sorted(str(path.parent) for path in RUNS.glob(f"*/{WEIGHTS}"))
+    found += sorted(path.parent.name for path in PRETRAINED.glob(f"*/{WEIGHTS}"))
+    raise InputError(
+        f"{argument}: no such run. Expected runs/NAME or a pretrained model, "
+        f"found here: {', '.join(found) or 'none'}."
+    )
+
+
+def prepare(argument: str) -> Path:
+    """Locates a run's folder; a pretrained model is copied there when it is new or has changed.
+
+    Raises:
+        InputError: no such run, no weights in it, or a training of one's own is in the way.
+    """
+    folder = locate(argument)
+    if _is_pretrained(argument):
+        _refresh(PRETRAINED / argument, folder)
+    for name in (WEIGHTS, SPEC):
+        if not (folder / name).is_file():
+            raise InputError(f"{folder / name}: no such file. Run `python -m train` first.")
+    return folder
+
+
+def _is_pretrained(argument: str) -> bool:
+    return Path(argument).name == argument and (PRETRAINED / argument / WEIGHTS).is_file()
+
+
+def _refresh(source: Path, folder: Path) -> None:
+    if (folder / "config.json").exists():  # the mark of a training run
+        raise InputError(
+            f"{folder}: holds a training run, which the pretrained model would overwrite. "
+            f"Give {folder}/ to use that run, or rename it to use the pretrained one."
+        )
+    for name in (SPEC, WEIGHTS):
+        target = folder / name
+        if not target.is_file() or sha256(target) != sha256(source / name):
+            with files.whole(target) as temporary:
+                shutil.copyfile(source / name, temporary)

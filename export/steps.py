@@ -1,0 +1,146 @@
+"""What a step of the chain cost: the record, the gate and the table that every step ends in."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from efld import files, metrics
+from efld.evaluate import Crops
+from efld.geometry import Points
+from efld.runtime import LandmarkModel
+
+
+class StepError(Exception):
+    """A step of the chain failed, or cost more than its limit: step, limit and finding."""
+
+
+@dataclass(frozen=True)
+class Limit:
+    """What a conversion may cost."""
+
+    largest_px: float  # any point of any face, pixels of the crop
+    transposes: int | None  # in the graph; None: not counted
+
+
+# Float conversions only reorder sums; fp16 weights have 11 significant bits.
+LIMITS = MappingProxyType({
+    "onnx": Limit(0.01, None),   # NCHW maps are transposed once before they are flattened
+    "fp32": Limit(0.01, 0),
+    "fp16": Limit(0.1, 0),
+})  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One artefact: what it is and what making it cost."""
+
+    step: str
+    file: str
+    bytes: int
+    sha256: str
+    largest_px: float  # of any point against the reference, pixels of the crop
+    mean_px: float
+    nme_percent: float  # inter-ocular, mean over the evaluation faces
+    seconds: float
+    ops: dict[str, int]
+    verdict: str
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """What an artefact is compared with: a model's points on the evaluation faces."""
+
+    crops: Crops
+    points: Points  # (faces, points, 2), 0..1 over the crop
+    input_px: int
+    scheme: str
+
+    @classmethod
+    def of(cls, model: LandmarkModel, crops: Crops) -> "Reference":
+        return cls(crops, model(crops.images), model.spec.input_px, model.spec.scheme)
+
+    def distance_px(self, points: Points) -> NDArray[np.float64]:
+        """How far each of `points` is from the reference's, `(faces, points)` pixels."""
+        return np.linalg.norm(points - self.points, axis=-1).astype(np.float64) * self.input_px
+
+    def nme_percent(self, points: Points) -> float:
+        """Mean NME of `points` over the faces, percent."""
+        return float(metrics.nme_percent(points, self.crops.truth, self.scheme).mean())
+
+
+def measure(
+    step: str,
+    model: LandmarkModel,
+    reference: Reference,
+    *,
+    seconds: float,
+    ops: dict[str, int],
+    verdict: str,
+) -> Step:
+    """Runs `model` over the reference's faces."""
+    points = model(reference.crops.images)
+    distance_px = reference.distance_px(points)
+    return Step(
+        step=step,
+        file=model.path.name,
+        bytes=model.path.stat().st_size,
+        sha256=files.sha256(model.path),
+        largest_px=float(distance_px.max()),
+        mean_px=float(distance_px.mean()),
+        nme_percent=reference.nme_percent(points),
+        seconds=round(seconds, 2),
+        ops=ops,
+        verdict=verdict,
+    )
+
+
+def check(step: Step, limit: Limit) -> None:
+    """The gate of a conversion.
+
+    Raises:
+        StepError: it cost more than its limit.
+    """
+    if not step.largest_px <= limit.largest_px:
+        raise StepError(
+            f"step {step.step}: a point is {step.largest_px:.4g} px from Keras, limit "
+            f"{limit.largest_px:g} px (mean {step.mean_px:.4g} px, NME {step.nme_percent:.3f} %)."
+        )
+    found = step.ops.get("TRANSPOSE", 0)
+    if limit.transposes is not None and found > limit.transposes:
+        raise StepError(
+            f"step {step.step}: {found} TRANSPOSE ops in the graph, limit {limit.transposes}."
+        )
+
+
+COLUMNS = ("step", "file", "bytes", "largest", "mean difference", "NME", "verdict")
+
+
+def table(steps: Sequence[Step]) -> str:
+    """One row a step."""
+    rows = [COLUMNS, *map(_row, steps)]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(COLUMNS))]
+    return "\n".join(_line(row, widths) for row in rows)
+
+
+def _row(step: Step) -> tuple[str, ...]:
+    return (
+        step.step,
+        step.file,
+        f"{step.bytes:,}",
+        f"{step.largest_px:.5f}",
+        f"{step.mean_px:.5f} px",
+        f"{step.nme_percent:.3f} %",
+        step.verdict,
+    )
+
+
+def _line(row: tuple[str, ...], widths: Sequence[int]) -> str:
+    numbers = range(2, 6)
+    cells = [
+        cell.rjust(width) if i in numbers else cell.ljust(width)
+        for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+    ]
+    return "  ".join(cells).rstrip()
