@@ -1,0 +1,182 @@
+"""int8: calibrated on training faces only, audited, one partition, gated."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from efld import files, runtime, sessions, tflite_file
+from efld.data.datasets import open_faces
+from efld.errors import InputError
+from efld.sessions import Delegation
+from export.chain import Evaluation
+from export.steps import StepError
+from quantize import __main__ as command
+from quantize import calibration, chain, recipe
+from quantize.audit import audit
+from tests import tiny_run
+
+
+@pytest.fixture(scope="session")
+def run() -> Path:
+    return tiny_run.quantized()
+
+
+@pytest.fixture(scope="session")
+def record(run: Path) -> dict[str, Any]:
+    return files.read_json(run / chain.RECORD, chain.SCHEMA, "quantize")
+
+
+@pytest.fixture
+def copy(run: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(run, tmp_path / "copy"))
+
+
+def test_every_weight_is_int8(run: Path) -> None:
+    tensors = tflite_file.tensors(tflite_file.read(run / chain.FILE))
+    weights = [t for t in tensors if t.constant and sum(side > 1 for side in t.shape) > 1]
+    assert len(weights) > 10
+    assert {tensor.dtype for tensor in weights} == {"int8"}
+
+
+def test_the_graph_is_one_partition(run: Path) -> None:
+    assert runtime.load(run / chain.FILE).session.delegation() == Delegation(1, {})
+
+
+def test_edges_stay_float(run: Path) -> None:
+    session = sessions.open_session(run / chain.FILE)
+    edges = [(edge.name, edge.dtype) for edge in (*session.inputs, *session.outputs)]
+    assert edges == [("image", "float32"), ("landmarks", "float32")]
+
+
+def test_the_audit_says_what_stayed_float_and_why(record: dict[str, Any]) -> None:
+    found = record["audit"]
+    kept = {(row["kind"], row["why"]) for row in found["float_ops"]}
+    assert {("HARD_SWISH", "kernel"), ("CONV_2D", "head"), ("ADD", "tail")} <= kept
+    assert {("MEAN", "gate"), ("CONV_2D", "gate"), ("MUL", "gate")} <= kept
+    assert all(row["reason"] for row in found["float_ops"])
+    assert found["int8_ops"]["CONV_2D"] > 5
+    assert found["constants"]["int8"]["bytes"] > 10 * found["constants"]["float32"]["bytes"]
+
+
+def test_the_landmarks_stay_close(run: Path, record: dict[str, Any]) -> None:
+    step = record["step"]
+    assert 0 < step["mean_px"] <= step["largest_px"] < 0.05 * tiny_run.INPUT_PX
+    assert step["bytes"] < 0.6 * (run / "model.fp32.tflite").stat().st_size
+
+
+def test_all_methods_are_recorded_and_the_best_is_taken(record: dict[str, Any]) -> None:
+    trials = {trial["method"]: trial["nme_percent"] for trial in record["trials"]}
+    assert {*calibration.METHODS, "none (float32)"} == trials.keys()
+    assert trials[record["method"]] == min(trials[method] for method in calibration.METHODS)
+
+
+def test_layer_errors_are_finite_and_small(record: dict[str, Any]) -> None:
+    errors = {row["layer"]: row["relative_error"] for row in record["layers"]}
+    assert len(errors) > 20
+    assert all(0 <= error < 0.5 for error in errors.values())
+    assert errors["image"] == 0
+    assert 0 < errors["landmarks"] < 0.1
+
+
+def test_only_training_faces_calibrate(run: Path, record: dict[str, Any]) -> None:
+    ids = record["calibration_ids"]
+    assert len(set(ids)) == tiny_run.OPTIONS.calibration_faces
+    assert all(id_.startswith("lfpw/trainset/") for id_ in ids)
+    assert runtime.load(run / chain.FILE).spec.calibration == tuple(ids)
+
+
+def test_a_test_face_is_refused() -> None:
+    faces = open_faces(tiny_run.faces_root(), "all")
+    with pytest.raises(InputError, match=r"lfpw/testset/image_0000: is a test face"):
+        calibration.pick(faces, (), 8, 0)
+
+
+def test_a_test_face_that_hides_among_training_faces_is_refused() -> None:
+    faces = [replace(face, part="train") for face in open_faces(tiny_run.faces_root(), "all")]
+    with pytest.raises(InputError, match=r"the result is measured on it \(12 such faces\)"):
+        calibration.pick(faces, tiny_run.evaluation().crops(tiny_run.SPEC).ids, 8, 0)
+
+
+def test_calibration_and_choice_share_no_face() -> None:
+    faces = open_faces(tiny_run.faces_root(), "train")
+    found = calibration.pick(faces, (), 24, 0)
+    assert not set(found.ids) & {face.id for face in found.choose}
+    assert found.ids == calibration.pick(faces, (), 24, 0).ids
+    assert found.ids != calibration.pick(faces, (), 24, 1).ids
+    everything = calibration.pick(faces, (), 1000, 0)
+    assert len(everything.ids) + len(everything.choose) == len(faces)
+    with pytest.raises(InputError, match="0 calibration faces wanted, expected 1 or more"):
+        calibration.pick(faces, (), 0, 0)
+
+
+def test_methods_on_ranges_known_by_hand() -> None:
+    ranges = np.array([[-1, 1]] * 99 + [[-1, 100]], np.float32)  # one odd picture
+    assert calibration.METHODS["min-max"](ranges) == (-1, 100)
+    assert calibration.METHODS["quantile-0.98"](ranges) == (-1, 1)
+    assert calibration.moving_average(ranges)[1] == pytest.approx(0.95 * 1 + 0.05 * 100)
+
+
+def test_the_gate_names_step_limit_and_finding(copy: Path) -> None:
+    before = {path.name: files.sha256(path) for path in copy.iterdir()}
+    options = replace(tiny_run.OPTIONS, max_nme_drop=-100.0)
+    with pytest.raises(StepError, match=r"step int8: NME .* -> .* points, limit \+-100"):
+        chain.quantize(copy, tiny_run.evaluation(), options, lambda _: None)
+    assert {path.name: files.sha256(path) for path in copy.iterdir()} == before
+
+
+def test_the_audit_finds_float_weights_and_partitions(run: Path) -> None:
+    """The float file, offered as int8."""
+    model = tflite_file.read(run / "model.fp32.tflite")
+    faults = audit(model, recipe.float_ops(model), Delegation(21, {"HARD_SWISH": 20})).faults()
+    assert len(faults) == 4
+    assert "conv_2d_0/in1" in faults[0]
+    assert "ops left float without a reason" in faults[1]
+    assert faults[3] == "21 partitions (outside: {'HARD_SWISH': 20}), limit 1"
+
+
+def test_plain_int8_is_caught(run: Path, monkeypatch: pytest.MonkeyPatch, copy: Path) -> None:
+    """Without the rule for HARD_SWISH the file falls into pieces, and the gate says so."""
+    monkeypatch.setattr(recipe, "NO_INT8_KERNEL", frozenset())
+    with pytest.raises(StepError, match=r"\d+ partitions \(outside: \{'HARD_SWISH'"):
+        chain.quantize(copy, tiny_run.evaluation(), tiny_run.OPTIONS, lambda _: None)
+
+
+def test_a_dense_layer_that_writes_the_landmarks_itself_stays_float() -> None:
+    kinds = ["CONV_2D", "DEPTHWISE_CONV_2D", "CONV_2D", "FULLY_CONNECTED", "RESHAPE"]
+    assert list(recipe._chosen(kinds, set())) == [
+        (0, "head"),
+        (1, "head"),
+        (3, "tail"),
+        (4, "tail"),
+    ]
+    kinds[-1:] = ["MUL", "RESHAPE"]
+    assert [i for i, why in recipe._chosen(kinds, set()) if why == "tail"] == [4, 5]
+
+
+def test_another_evaluation_than_the_export_s_is_refused(copy: Path) -> None:
+    evaluation = Evaluation(tiny_run.faces_root(), "train")
+    with pytest.raises(InputError, match="Give both commands the same --data and --split"):
+        chain.quantize(copy, evaluation, tiny_run.OPTIONS, lambda _: None)
+
+
+def test_a_run_that_was_not_exported_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"export\.json: no such file"):
+        chain.quantize(tmp_path, tiny_run.evaluation(), tiny_run.OPTIONS, lambda _: None)
+
+
+def test_the_command_prints_one_table_over_all_steps(
+    copy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = str(tiny_run.faces_root())
+    command.main([str(copy), "--data", data, "--calibration-faces", "24", "--max-nme-drop", "5"])
+    heading, *lines = capsys.readouterr().out.splitlines()
+    assert "NME on 12 faces" in heading
+    names = ["step", "keras", "onnx", "fp32", "fp16", "int8"]
+    assert [line.split()[0] for line in lines] == names
+    assert "1 partition" in lines[-1]
+    assert json.loads((copy / chain.RECORD).read_text())["schema"] == chain.SCHEMA
