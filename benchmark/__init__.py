@@ -1,0 +1,1 @@
+"""Measures model files: accuracy on faces, latency and memory on this machine."""

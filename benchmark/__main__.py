@@ -1,0 +1,179 @@
+"""`python -m benchmark`: what model files cost and what they are worth."""
+
+import argparse
+import json
+import shlex
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from benchmark import accuracy, card, host
+from efld import files
+from efld.errors import InputError, run_command
+from efld.metrics import THRESHOLD_PERCENT
+from efld.runtime import load
+
+SCHEMA = 1
+STDOUT = "-"
+README = Path("README.md")
+
+HELP = """examples:
+  python -m benchmark accuracy runs/efld-small/model.*.tflite
+  python -m benchmark accuracy model.int8.tflite --data 300W --split challenging --json -
+  python -m benchmark host runs/efld-small/model.*.tflite --peer other.tflite --seconds 5
+  python -m benchmark card runs/efld-small-300w --data 300W
+  python -m benchmark results
+"""
+
+ACCURACY_HELP = """examples:
+  python -m benchmark accuracy runs/efld-small/model.*.tflite
+  python -m benchmark accuracy model.keras model.int8.tflite --data 300W --split common
+
+Without --data the faces are the embedded synthetic ones: good to see what a step cost, no measure
+of how a model does on people.
+"""
+
+HOST_HELP = """examples:
+  python -m benchmark host model.fp32.tflite model.int8.tflite
+  python -m benchmark host runs/efld-small/model.*.tflite --peer other.onnx --seconds 10 --json -
+
+Files run by turns in one process; ratios are to the first --peer, or to the first file. Files of
+one folder runs/NAME are recorded in runs/NAME/bench/host.json unless --json says where.
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Runs the command line; `argv` without the program's name."""
+    run_command(lambda: _main(sys.argv[1:] if argv is None else list(argv)))
+
+
+def _main(argv: list[str]) -> None:
+    options = _parse(argv)
+    command = _named(argv)
+    if options.command == "accuracy":
+        _accuracy(options, command)
+    elif options.command == "host":
+        _host(options, command)
+    elif options.command == "card":
+        folder = card.publish(options.run, card.measure(options.run, options.data, command))
+        print(f"{folder}: weights, spec, {card.CARD}, {card.RECORD}")
+    else:
+        print(f"{README}: {', '.join(card.write_results(README))}")
+
+
+def _named(argv: list[str]) -> str:
+    """The command, folders outside the project by their last names alone: records get published."""
+    words = ["/".join(Path(word).parts[-2:]) if Path(word).is_absolute() else word for word in argv]
+    return shlex.join(["python", "-m", "benchmark", *words])
+
+
+def _parse(argv: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser("python -m benchmark", description=HELP, **_HOW)
+    commands = parser.add_subparsers(dest="command", required=True)
+    sub = commands.add_parser(
+        "accuracy", help="error on annotated faces", description=ACCURACY_HELP, **_HOW
+    )
+    sub.add_argument("files", nargs="+", type=Path, help=".keras, .onnx or .tflite of efld")
+    sub.add_argument("--data", type=Path, help="a dataset's folder; default: synthetic faces")
+    sub.add_argument(
+        "--split", choices=("common", "challenging", "full", "all"), default="full",
+        help="default: full, every test face",
+    )  # fmt: skip
+    sub.add_argument("--json", metavar="PATH", help="record of the result; - for stdout")
+    sub = commands.add_parser("host", help="latency and memory here", description=HOST_HELP, **_HOW)
+    sub.add_argument("files", nargs="+", type=Path, help="any .onnx or .tflite")
+    sub.add_argument(
+        "--peer", action="append", default=[], type=Path, help="a file to compare with"
+    )
+    sub.add_argument("--threads", type=int, default=1)
+    sub.add_argument("--seconds", type=float, default=3, help="for each file; default: 3")
+    sub.add_argument("--seed", type=int, default=0, help="of the input and of the order")
+    sub.add_argument("--json", metavar="PATH", help="record of the result; - for stdout")
+    sub = commands.add_parser("card", help="measure a run and publish it in pretrained/", **_HOW)
+    sub.add_argument("run", type=Path, help="runs/NAME, exported and quantized")
+    sub.add_argument("--data", type=Path, required=True, help="300-W: all splits are measured")
+    commands.add_parser("results", help="write the table of pretrained/ into README.md", **_HOW)
+    return parser.parse_args(argv)
+
+
+_HOW: dict[str, Any] = {
+    "formatter_class": argparse.RawDescriptionHelpFormatter,
+    "allow_abbrev": False,
+}
+
+
+def _accuracy(options: argparse.Namespace, command: str) -> None:
+    from efld.data.datasets import label, open_faces
+
+    _check_json(options.json)
+    models = [load(path) for path in options.files]  # a wrong file is said before the long part
+    faces = open_faces(options.data, options.split)
+    data = label(options.data)
+    measured = accuracy.measure(models, faces)
+    rows = list(tqdm(measured, total=len(models), unit="file", leave=False, disable=None))
+    record = {
+        "schema": SCHEMA,
+        "command": command,
+        "data": data,
+        "split": options.split,
+        "box": "truth",
+        "normaliser": accuracy.NORMALISER,
+        "threshold_percent": THRESHOLD_PERCENT,
+        "files": [asdict(row) for row in rows],
+    }
+    heading = (
+        f"{data}, split {options.split}; error in % of the {accuracy.NORMALISER} distance, "
+        "truth box"
+    )
+    _report(f"{heading}\n{accuracy.table(rows)}", record, options.json)
+
+
+def _host(options: argparse.Namespace, command: str) -> None:
+    _check_json(options.json)
+    result = host.measure(
+        options.files,
+        options.peer,
+        threads=options.threads,
+        seconds=options.seconds,
+        seed=options.seed,
+    )
+    heading = (
+        f"{result.cpu}, {options.threads} of {result.cores} cores, load {result.load_average:.1f}; "
+        f"ratio to {result.reference}"
+    )
+    record = {"schema": SCHEMA, "command": command, **asdict(result)}
+    _report(f"{heading}\n{host.table(result)}", record, options.json or _run_record(options.files))
+
+
+def _run_record(paths: Sequence[Path]) -> str | None:
+    """`runs/NAME/bench/host.json` when all files lie in `runs/NAME`."""
+    folders = {path.absolute().parent for path in paths}
+    folder = folders.pop()
+    if folders or folder.parent.name != "runs":
+        return None
+    return str(folder / "bench" / "host.json")
+
+
+def _check_json(where: str | None) -> None:
+    """Refuses a bad place before the measurement, not after it."""
+    if where not in (None, STDOUT) and (Path(str(where)).suffix != ".json" or Path(where).is_dir()):
+        raise InputError(f"{where}: expected a file *.json to write to, or - for stdout.")
+
+
+def _report(table: str, record: dict[str, Any], where: str | None) -> None:
+    if where == STDOUT:
+        print(table, file=sys.stderr)
+        print(json.dumps(record, indent=2))
+        return
+    print(table)
+    if where is not None:
+        files.write_json(Path(where), record)
+        print(f"written: {where}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,157 @@
+"""Model cards and the README's table: every figure in them is measured by these functions."""
+
+import re
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from benchmark import accuracy, host
+from efld import files
+from efld.data.datasets import open_faces
+from efld.errors import InputError
+from efld.runtime import load
+from efld.spec import ModelSpec
+
+SCHEMA = 1
+CARD, RECORD = "README.md", "card.json"
+PRETRAINED = Path("pretrained")
+ARTEFACTS = {
+    "Keras": "model.keras",
+    "ONNX": "model.onnx",
+    "TFLite float32": "model.fp32.tflite",
+    "TFLite float16": "model.fp16.tflite",
+    "TFLite int8": "model.int8.tflite",
+}
+# What the field calls each split; IBUG's pictures may be cut from another distribution of it.
+SPLITS = ("common", "challenging", "full")
+MARKS = ("<!-- results: python -m benchmark results -->", "<!-- end of results -->")
+
+
+def measure(run: Path, data: Path, command: str) -> dict[str, Any]:
+    """All artefacts of an exported run on all splits of a dataset, and the `.tflite` side by side.
+
+    Raises:
+        InputError: an artefact or a split is missing.
+    """
+    paths = [run / name for name in ARTEFACTS.values()]
+    for path in paths:
+        if not path.is_file():
+            raise InputError(f"{path}: no such file. Run export and quantize on {run} first.")
+    models = [load(path) for path in paths]
+    rows = {
+        split: [asdict(row) for row in accuracy.measure(models, open_faces(data, split))]
+        for split in SPLITS
+    }
+    for row in (row for split in rows.values() for row in split):
+        row["file"] = Path(row["file"]).name
+    speed = host.measure([path for path in paths if path.suffix == ".tflite"])
+    quantized = files.read_json(run / "quantize.json", 1, "python -m quantize")
+    training = files.read_json(run / "config.json", 1, "python -m train")
+    return {
+        "schema": SCHEMA,
+        "command": command,
+        "spec": asdict(ModelSpec.read(run / "spec.json")),
+        "training": {"command": training["command"], "versions": training["versions"]},
+        "seed": training["config"]["seed"],
+        "calibration": quantized["calibration_data"],
+        "normaliser": accuracy.NORMALISER,
+        "accuracy": rows,
+        "cpu": speed.cpu,
+        "latency": [
+            {"file": Path(row.file).name, "median_ms": row.median_ms, "ratio": row.ratio}
+            for row in speed.files
+        ],
+    }
+
+
+def publish(run: Path, record: dict[str, Any]) -> Path:
+    """Copies weights and spec to `pretrained/<model>/` and writes card and record beside them."""
+    folder = PRETRAINED / record["spec"]["model"]
+    for name in ("model.keras", "spec.json"):
+        with files.whole(folder / name) as temporary:
+            shutil.copyfile(run / name, temporary)
+    files.write_json(folder / RECORD, record)
+    with files.whole(folder / CARD) as temporary:
+        temporary.write_text(card(record))
+    return folder
+
+
+def card(record: dict[str, Any]) -> str:
+    """The model card, Markdown."""
+    spec = record["spec"]
+    versions = ", ".join(
+        f"{name} {version}" for name, version in record["training"]["versions"].items()
+    )
+    return f"""# {spec["model"]}
+
+68 facial landmarks on a grey {spec["input_px"]} px crop: square, centred on the
+face, {spec["box_factor"]:g} times the longer side of the box that the landmarks span.
+
+| | |
+| --- | --- |
+| data | {"; ".join(spec["data"])} |
+| terms | {spec["licence"]} |
+| training | `{record["training"]["command"]}`, seed {record["seed"]} |
+| versions | {versions} |
+| int8 scales from | {record["calibration"]}, training part |
+| weights | `model.keras`, sha256 `{spec["weights_sha256"]}` |
+
+## Measured
+
+NME in % of the distance of the outer eye corners, crops by the true box, mean over all faces of a
+split; time is the median on one thread, as a ratio to float32 in the same run.
+
+{table([record])}
+Command: `{record["command"]}`
+
+## Use and limits
+
+For face alignment, under the terms of the data above. It expects a face box: a detector's box that
+is off by more than a tenth of its side costs accuracy. Profiles, covered faces and very small or
+dark ones are its weak side, as the challenging split shows. The data is not balanced over ages and
+skin tones; measure on your own users before you rely on it. It is not made to identify anyone.
+"""
+
+
+def table(records: Sequence[dict[str, Any]]) -> str:
+    """A Markdown table, a row an artefact."""
+    lines = [
+        "| model | file | bytes | common | challenging | full | time |",
+        "| --- | --- | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    for record in records:
+        lines += [_row(record, kind, name) for kind, name in ARTEFACTS.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _row(record: dict[str, Any], kind: str, name: str) -> str:
+    found = {
+        split: next(row for row in rows if row["file"] == name)
+        for split, rows in record["accuracy"].items()
+    }
+    errors = " | ".join(f"{found[split]['nme_percent']:.2f}" for split in SPLITS)
+    ratio = next((f"{row['ratio']:.2f}" for row in record["latency"] if row["file"] == name), "")
+    size = found["full"]["file_bytes"]
+    return f"| {record['spec']['model']} | {kind} | {size:,} | {errors} | {ratio} |"
+
+
+def write_results(readme: Path) -> list[str]:
+    """Puts the table of all pretrained models between the marks in the README; their names.
+
+    Raises:
+        InputError: the README has no marks, or there are no cards.
+    """
+    paths = sorted(PRETRAINED.glob(f"*/{RECORD}"))
+    if not paths:
+        raise InputError(f"{PRETRAINED}: no {RECORD} in it. Run `python -m benchmark card` first.")
+    records = [files.read_json(path, SCHEMA, "python -m benchmark card") for path in paths]
+    begin, end = map(re.escape, MARKS)
+    text = readme.read_text()
+    if not re.search(f"{begin}.*{end}", text, re.DOTALL):
+        raise InputError(f"{readme}: expected the marks {MARKS[0]!r} and {MARKS[1]!r}, found none.")
+    block = f"{MARKS[0]}\n{table(records)}{MARKS[1]}"
+    with files.whole(readme) as temporary:
+        temporary.write_text(re.sub(f"{begin}.*{end}", lambda _: block, text, flags=re.DOTALL))
+    return [record["spec"]["model"] for record in records]

@@ -1,0 +1,82 @@
+"""Model cards and the README say what was measured."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmark import card
+from benchmark.__main__ import main
+from efld import files
+from efld.errors import InputError
+from efld.spec import ModelSpec
+
+ROOT = Path(__file__).parent.parent
+PUBLISHED = sorted((ROOT / "pretrained").glob(f"*/{card.RECORD}"))
+
+
+def record() -> dict[str, Any]:
+    accuracy = {
+        split: [
+            {"file": name, "nme_percent": 4 + i + j / 10, "file_bytes": 1000 * (j + 1)}
+            for j, name in enumerate(card.ARTEFACTS.values())
+        ]
+        for i, split in enumerate(card.SPLITS)
+    }
+    return {
+        "schema": card.SCHEMA,
+        "command": "python -m benchmark card runs/x --data 300w",
+        "spec": {
+            "model": "x", "input_px": 112, "box_factor": 1.25, "data": ["a", "b"],
+            "licence": "research only", "weights_sha256": "00",
+        },
+        "training": {"command": "python -m train 300w", "versions": {"keras": "3"}},
+        "seed": 0,
+        "calibration": "embedded synthetic faces",
+        "accuracy": accuracy,
+        "latency": [{"file": "model.int8.tflite", "median_ms": 0.1, "ratio": 0.5}],
+    }  # fmt: skip
+
+
+def test_a_card_names_data_terms_command_and_figures() -> None:
+    text = card.card(record())
+    for expected in ("a; b", "research only", "python -m train 300w", "seed 0", "synthetic faces"):
+        assert expected in text
+    assert "| x | TFLite int8 | 5,000 | 4.40 | 5.40 | 6.40 | 0.50 |" in text
+
+
+def test_results_are_written_between_the_marks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    files.write_json(tmp_path / "pretrained" / "x" / card.RECORD, record())
+    readme = tmp_path / "README.md"
+    readme.write_text(f"before\n{card.MARKS[0]}\nold\n{card.MARKS[1]}\nafter\n")
+    main(["results"])
+    text = readme.read_text()
+    assert text.startswith("before\n")
+    assert text.endswith("after\n")
+    assert "old" not in text
+    assert card.table([record()]) in text
+    readme.write_text("no marks")
+    with pytest.raises(InputError, match="expected the marks"):
+        card.write_results(readme)
+
+
+def test_a_run_that_was_not_exported_has_no_card(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="Run export and quantize"):
+        card.measure(tmp_path, tmp_path, "")
+
+
+def test_readme_has_the_figures_of_the_cards() -> None:
+    records = [files.read_json(path, card.SCHEMA, "card") for path in PUBLISHED]
+    assert card.table(records) in (ROOT / "README.md").read_text()
+
+
+@pytest.mark.parametrize("path", PUBLISHED, ids=lambda path: path.parent.name)
+def test_a_published_card_is_of_its_weights(path: Path) -> None:
+    found = files.read_json(path, card.SCHEMA, "card")
+    spec = ModelSpec.read(path.with_name("spec.json"))
+    assert files.sha256(path.with_name("model.keras")) == spec.weights_sha256
+    assert found["spec"]["weights_sha256"] == spec.weights_sha256
+    assert path.with_name(card.CARD).read_text() == card.card(found)
