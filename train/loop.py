@@ -129,7 +129,7 @@ def load(config: TrainConfig, say: Say) -> Data:
 
 
 def _root(text: str) -> Path | None:
-    return Path(text).expanduser() if text else None
+    return Path(text) if text else None
 
 
 def compiled(config: TrainConfig, data: Data) -> keras.Model:

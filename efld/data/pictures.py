@@ -29,6 +29,7 @@ def read_root(root: Path) -> list[Face]:
     Raises:
         InputError: no such folder, nothing in it, a `.pts` without picture or a damaged one.
     """
+    root = root.expanduser()
     if not root.is_dir():
         raise InputError(f"DATA root {root}: no such folder. Expected {_expected()}.")
     if is_three_hundred_w(root):
@@ -43,7 +44,7 @@ def read_root(root: Path) -> list[Face]:
 
 def is_three_hundred_w(root: Path) -> bool:
     """Whether a folder of 300-W lies there; some may be missing."""
-    return any((root / folder).is_dir() for folder in THREE_HUNDRED_W)
+    return any((root.expanduser() / folder).is_dir() for folder in THREE_HUNDRED_W)
 
 
 def _expected() -> str:
