@@ -24,6 +24,15 @@ def drawn() -> list[synthetic.Rendered]:
     return [synthetic.render(seed) for seed in range(80)]
 
 
+def test_another_look_is_another_version(drawn: list[synthetic.Rendered]) -> None:
+    """Caches are named by the version: raise it, and renew this picture, when faces change."""
+    assert synthetic.RENDERER_VERSION == 2
+    coarse = cv2.resize(drawn[2].picture, (4, 4), interpolation=cv2.INTER_AREA)
+    expected = [[97, 2, 56, 155], [59, 58, 38, 71], [57, 39, 40, 181], [43, 20, 21, 61]]
+    # One grey level: processors may round a float sum differently.
+    np.testing.assert_allclose(coarse.astype(int), expected, atol=1)
+
+
 def test_a_seed_is_a_face(drawn: list[synthetic.Rendered]) -> None:
     again = synthetic.render(3)
     np.testing.assert_array_equal(again.picture, drawn[3].picture)
