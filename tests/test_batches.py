@@ -7,7 +7,7 @@ import pytest
 
 from efld.data import augment
 from efld.data.augment import Augmentation, Placement
-from efld.data.batches import Batches, Regions, Source, cut_regions, plain
+from efld.data.batches import Batches, Regions, Source, cut_regions, mean_shape, plain
 from efld.data.faces import Face
 from efld.geometry import Picture, Points
 
@@ -107,7 +107,9 @@ def test_a_source_stops_at_its_step() -> None:
 def test_plain_crops_are_the_crops_of_the_protocol() -> None:
     points = np.random.default_rng(0).uniform(60, 140, (68, 2)).astype(np.float32)
     face = Face("a", np.tile(np.arange(200, dtype=np.uint8), (200, 1)), points, "train", "a")
-    images, truth = plain(cut_regions([face], 1.25), 112)
+    regions = cut_regions([face], 1.25)
+    images, truth = plain(regions, 112)
+    np.testing.assert_allclose(mean_shape(regions), truth[0], atol=1e-5)
     from efld import geometry
 
     box = geometry.truth_square(points, 1.25)

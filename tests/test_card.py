@@ -73,6 +73,14 @@ def test_readme_has_the_figures_of_the_cards() -> None:
     assert card.table(records) in (ROOT / "README.md").read_text()
 
 
+def test_readme_has_the_figure_of_rendered_faces_alone() -> None:
+    record = files.read_json(ROOT / "results/synthetic-on-300w-common.json", 1, "accuracy")
+    (row,) = record["files"]
+    assert (
+        f"NME of {row['nme_percent']:.1f} % on the real faces" in (ROOT / "README.md").read_text()
+    )
+
+
 @pytest.mark.parametrize("path", PUBLISHED, ids=lambda path: path.parent.name)
 def test_a_published_card_is_of_its_weights(path: Path) -> None:
     found = files.read_json(path, card.SCHEMA, "card")

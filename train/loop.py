@@ -10,7 +10,7 @@ import keras
 
 from efld import files
 from efld.data import datasets
-from efld.data.batches import Batch, Batches, Regions, Source, cut_regions, plain
+from efld.data.batches import Batch, Batches, Regions, Source, cut_regions, mean_shape, plain
 from efld.errors import InputError, one_line
 from efld.losses import LandmarkLoss, nme
 from efld.models import zoo
@@ -44,16 +44,20 @@ def train(config: TrainConfig, run: Path, *, resume: bool, overwrite: bool, say:
     if done == config.epochs:  # killed after the last epoch: what `fit` does at its end is missing
         model.optimizer.finalize_variable_values(model.trainable_variables)
     else:
-        fit(model, batches, config, run, plain(data.validation, model.input_shape[1]))
+        fit(model, batches, config, run, done, plain(data.validation, model.input_shape[1]))
     finish(model, batches, config, run, data)
     say(f"{run}/model.keras written. Next: python -m export {run}")
 
 
 def fit(
-    model: keras.Model, batches: Batches, config: TrainConfig, run: Path, validation: Batch
+    model: keras.Model,
+    batches: Batches,
+    config: TrainConfig,
+    run: Path,
+    done: int,
+    validation: Batch,
 ) -> None:
-    """Trains the epochs that are left; ends with the averaged weights in the model."""
-    done = int(model.optimizer.iterations) // config.epoch_steps
+    """Trains the epochs after the first `done`; ends with the averaged weights in the model."""
     model.fit(
         batches.stream(done * config.epoch_steps, config.steps),
         steps_per_epoch=config.epoch_steps,
@@ -134,8 +138,8 @@ def _root(text: str) -> Path | None:
 
 def compiled(config: TrainConfig, data: Data) -> keras.Model:
     """A new model, its output starting at the mean shape of its own training faces."""
-    _, shapes = plain(data.sources[0].regions, 112)
-    model = zoo.build(config.model, mean_shape=shapes.mean(axis=0).round(3))
+    shape = mean_shape(data.sources[0].regions).round(3)
+    model = zoo.build(config.model, mean_shape=shape)
     if config.init:
         start_from(model, Path(config.init))
     schedule = keras.optimizers.schedules.CosineDecay(

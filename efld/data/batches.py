@@ -92,8 +92,9 @@ class Batches:
     def _drawn(self, step: int, slot: int) -> tuple[Regions, int]:
         """Which face lies in a slot: every face once a pass, in another order each pass."""
         active = [source.regions for source in self.sources if step < source.until]
-        passed, index = divmod(step * self.batch + slot, sum(map(len, active)))
-        index = int(_order(self.seed, passed, sum(map(len, active)))[index])
+        count = sum(map(len, active))
+        passed, place_in_pass = divmod(step * self.batch + slot, count)
+        index = int(_order(self.seed, passed, count)[place_in_pass])
         for regions in active:
             if index < len(regions):
                 return regions, index
@@ -126,6 +127,11 @@ class Batches:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
+
+
+def mean_shape(regions: Regions) -> Points:
+    """Mean landmarks of the unjittered crops, `(points, 2)` in 0..1 over the crop."""
+    return ((regions.points - 0.5) * ZOOM + 0.5).mean(axis=0).astype(np.float32)
 
 
 def plain(regions: Regions, size_px: int) -> Batch:
