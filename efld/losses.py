@@ -9,7 +9,7 @@ import keras
 from keras import ops
 
 from efld.errors import InputError
-from efld.schemes import SCHEMES
+from efld.schemes import outer_eyes
 
 Tensor = Any  # a tensor of the running backend, or what numpy can make one of
 LossFunction = Callable[[Tensor, Tensor], Tensor]
@@ -122,6 +122,6 @@ class LandmarkLoss(keras.losses.Loss):
 @keras.saving.register_keras_serializable("efld")
 def nme(y_true: Tensor, y_pred: Tensor) -> Tensor:
     """NME by the outer eye corners of the 68-point scheme, percent: a metric to watch."""
-    left, right = SCHEMES["68"].outer_eyes
+    left, right = outer_eyes("68")
     size = ops.norm(y_true[:, left] - y_true[:, right], axis=-1)
     return 100 * ops.mean(ops.norm(y_true - y_pred, axis=-1), axis=1) / size

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from efld.errors import InputError
 from efld.geometry import Points
-from efld.schemes import scheme
+from efld.schemes import outer_eyes, pupils
 
 Values = NDArray[np.float64]  # (faces,)
 Normaliser = Literal["inter-ocular", "inter-pupil", "box"]
@@ -30,15 +30,15 @@ def inter_ocular(points: Points, scheme_name: str) -> Values:
     Returns:
         `(faces,)` in that unit.
     """
-    left, right = scheme(scheme_name).outer_eyes
+    left, right = outer_eyes(scheme_name)
     return _distance(points[:, left], points[:, right])
 
 
 def inter_pupil(points: Points, scheme_name: str) -> Values:
     """Distance of the eye centres, each the mean of its eye's points. Shapes as `inter_ocular`."""
-    (left_start, left_stop), (right_start, right_stop) = scheme(scheme_name).pupils
-    left = points[:, left_start:left_stop].mean(axis=1, dtype=np.float64)
-    right = points[:, right_start:right_stop].mean(axis=1, dtype=np.float64)
+    left, right = (
+        points[:, list(eye)].mean(axis=1, dtype=np.float64) for eye in pupils(scheme_name)
+    )
     return _distance(left, right)
 
 

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, get_args
 
-from efld.data import pictures, synthetic
+from efld.data import synthetic
 from efld.data.faces import TEST_PARTS, Face, Part
+from efld.data.layouts import layout_of, strict
 from efld.errors import InputError
 
-Split = Literal["train", "common", "challenging", "full", "all"]
+Split = Literal["train", "validation", "common", "challenging", "test", "full", "all"]
 
 # The embedded default: rendered faces, so that every command works without a dataset.
 SYNTHETIC_TRAIN = 6000
@@ -36,20 +37,21 @@ def open_faces(root: Path | None, split: str, limit: int | None = None) -> list[
         )
     if root is None:
         return _synthetic(split, limit)
-    faces = pictures.read_root(root)
+    layout, root = layout_of(root), root.expanduser()
+    faces = list(layout.read(root, strict))
     chosen = [face for face in faces if face.part in parts_of(split)]
     if not chosen:
         counts = dict(Counter(face.part for face in faces))
         raise InputError(
-            f"DATA root {root}: split {split!r} is empty, found {counts}. Choose another split; "
-            "a folder that is not laid out like 300-W has only 'all'."
+            f"DATA root {root} ({layout.name}): split {split!r} is empty, found {counts}. Choose "
+            "another split; a dataset without a split of its own has only 'all'."
         )
     return chosen[:limit]
 
 
 def has_split(root: Path | None) -> bool:
     """Whether a dataset says which faces are for training; None = the embedded synthetic faces."""
-    return root is None or pictures.is_three_hundred_w(root)
+    return root is None or layout_of(root).has_split
 
 
 def training_faces(root: Path | None, limit: int | None = None) -> list[Face]:
@@ -72,9 +74,7 @@ def terms(root: Path | None) -> str:
     """What may be done with weights that saw a dataset; None = the embedded synthetic faces."""
     if root is None:
         return "none: rendered faces only"
-    if pictures.is_three_hundred_w(root):
-        return "300-W: research only, non-commercial"
-    return f"those of {label(root)}"
+    return f"{layout_of(root).terms} ({label(root)})"
 
 
 def parts_of(split: str) -> frozenset[Part]:

@@ -2,31 +2,57 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple, Protocol
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from efld.errors import InputError
-from efld.geometry import Picture, Points
+from efld.geometry import Box, Picture, Points
 
-Part = Literal["train", "common", "challenging", "test", "none"]  # "none": dataset without a split
+# "none": a dataset that has no split of its own.
+Part = Literal["train", "validation", "common", "challenging", "test", "none"]
 TEST_PARTS: frozenset[Part] = frozenset({"common", "challenging", "test"})
+
+
+class Pose(NamedTuple):
+    """How a head is turned, radians. Roll is applied after pitch, pitch after yaw."""
+
+    yaw: float  # positive: the nose points to the picture's right
+    pitch: float  # positive: down
+    roll: float  # positive: clockwise in the picture
+
+
+class Stored(Protocol):
+    """A picture inside a larger file: a video, a database."""
+
+    def grey(self) -> Picture:
+        """Reads it, `(height, width)`; raises InputError where it cannot."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
 class Face:
-    """One annotated face."""
+    """One annotated face. What a dataset does not say is None, never guessed."""
 
     id: str  # stable and unique in its dataset: "lfpw/trainset/image_0001"
-    picture: Path | Picture  # a file, or pixels for a rendered face
-    points: Points  # (68, 2), pixels of the picture
+    picture: Path | Picture | Stored  # a file, pixels of a rendered face, or a part of a file
+    points: Points  # (points of `scheme`, 2), pixels of the picture; NaN where not annotated
     part: Part
-    group: str  # faces of one group stay on one side of a validation split
+    group: str  # faces of one group (person, video) stay on one side of a validation split
+    scheme: str = "68"  # efld.schemes
+    visible: NDArray[np.bool_] | None = None  # (points,): False where something hides the point
+    box: Box | None = None  # the face as the dataset's own detector or annotator framed it
+    attributes: frozenset[str] | None = None  # the dataset's flags that are set: "blur", ...
+    pose: Pose | None = None
+    source: str = ""  # the file, and the place in it, that the points come from
 
     def grey(self) -> Picture:
         """The decoded picture, `(height, width)` uint8."""
-        return read_grey(self.picture) if isinstance(self.picture, Path) else self.picture
+        if isinstance(self.picture, Path):
+            return read_grey(self.picture)
+        return self.picture if isinstance(self.picture, np.ndarray) else self.picture.grey()
 
 
 def read_grey(path: Path) -> Picture:

@@ -1,0 +1,41 @@
+"""300-W: pictures with a `.pts` beside each, in the owners' folders."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from types import MappingProxyType
+
+from efld.data.faces import Face, Part
+from efld.data.layouts.folder import read_folder
+from efld.data.layouts.layout import Layout, Report
+
+# https://ibug.doc.ic.ac.uk/resources/300-W/ and the split of Ren et al. 2014 that the field uses.
+FOLDERS: MappingProxyType[str, Part] = MappingProxyType({
+    "afw": "train",
+    "helen/trainset": "train",
+    "lfpw/trainset": "train",
+    "helen/testset": "common",
+    "lfpw/testset": "common",
+    "ibug": "challenging",
+})  # fmt: skip
+
+
+def recognise(root: Path) -> bool:
+    """Whether a folder of 300-W lies there; some may be missing."""
+    return any((root / folder).is_dir() for folder in FOLDERS)
+
+
+def read(root: Path, report: Report) -> Iterator[Face]:
+    """All faces, folder after folder."""
+    for folder, part in FOLDERS.items():
+        yield from read_folder(root, root / folder, part, report)
+
+
+LAYOUT = Layout(
+    name="300-W",
+    recognise=recognise,
+    read=read,
+    holds=f"the folders of 300-W ({', '.join(FOLDERS)})",
+    terms="300-W: research only, non-commercial",
+    official=MappingProxyType({"train": 3148, "common": 554, "challenging": 135}),
+    folders=("afw", "helen", "lfpw", "ibug"),
+)
