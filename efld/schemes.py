@@ -1,61 +1,16 @@
 """Point schemes: which landmark has which index, and what mirrors onto what."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TypeVar
 
 import numpy as np
 
 from efld.errors import InputError
+from efld.scheme_tables import SCHEMES, Indices, Scheme
+
+__all__ = ["SCHEMES", "Indices", "Scheme", "convert", "mirror", "outer_eyes", "pupils", "scheme"]
 
 T = TypeVar("T")
-Indices = tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Scheme:
-    """Indices are 0-based. Left and right are the picture's, not the person's."""
-
-    points: int
-    mirror: Indices  # mirrored face: new[i] = old[mirror[i]], with x flipped
-    outer_eyes: tuple[int, int] | None  # inter-ocular distance; None: a profile has no two eyes
-    pupils: tuple[Indices, Indices] | None  # points whose means are the eye centres
-    lines: tuple[tuple[Indices, bool], ...]  # to draw: indices, closed or not
-    regions: Mapping[str, Indices]  # jaw, brows, nose, eyes, mouth: each point in exactly one
-
-
-def _span(start: int, stop: int) -> Indices:
-    return tuple(range(start, stop))
-
-
-# iBUG / Multi-PIE 68 points: https://ibug.doc.ic.ac.uk/resources/facial-point-annotations/
-_MIRROR_68 = (
-    *range(16, -1, -1), *range(26, 16, -1), *range(27, 31), *range(35, 30, -1),
-    45, 44, 43, 42, 47, 46, 39, 38, 37, 36, 41, 40,
-    *range(54, 47, -1), *range(59, 54, -1), *range(64, 59, -1), 67, 66, 65,
-)  # fmt: skip
-
-SCHEMES = MappingProxyType({
-    "68": Scheme(
-        points=68,
-        mirror=_MIRROR_68,
-        outer_eyes=(36, 45),
-        pupils=(_span(36, 42), _span(42, 48)),
-        lines=(
-            (_span(0, 17), False), (_span(17, 22), False), (_span(22, 27), False),
-            (_span(27, 31), False), (_span(31, 36), False), (_span(36, 42), True),
-            (_span(42, 48), True), (_span(48, 60), True), (_span(60, 68), True),
-        ),
-        regions=MappingProxyType({
-            "jaw": _span(0, 17),
-            "brows": _span(17, 27),
-            "nose": _span(27, 36),
-            "eyes": _span(36, 48),
-            "mouth": _span(48, 68),
-        }),
-    ),
-})  # fmt: skip
 
 
 def scheme(name: str) -> Scheme:
@@ -94,3 +49,35 @@ def mirror(points: np.ndarray, name: str) -> np.ndarray:
     swapped = points[..., list(scheme(name).mirror), :].copy()
     swapped[..., 0] = 1 - swapped[..., 0]
     return swapped
+
+
+# Which points of the source are the target's.
+_SUBSETS = MappingProxyType({
+    ("98", "68"): (
+        *range(0, 33, 2), *range(33, 38), *range(42, 47), *range(51, 60),
+        60, 61, 63, 64, 65, 67, 68, 69, 71, 72, 73, 75, *range(76, 96),
+    ),
+})  # fmt: skip
+
+
+def convert(points: np.ndarray, source: str, target: str) -> np.ndarray:
+    """Takes the points of `target` out of `(..., points, 2)` landmarks of `source`.
+
+    98 -> 68 is the usual choice of points: WFLW's upper edge of the brows, eyelids without their
+    middle. 300-W's brows run lower and its lids' points lie closer, where PIPNet's
+    `convert_wflw` takes means of neighbours; so scores across the two do not compare.
+
+    Raises:
+        InputError: unknown name, no map between the two, or another number of points.
+    """
+    expected = scheme(source).points
+    if points.shape[-2:] != (expected, 2):
+        raise InputError(
+            f"landmarks of shape {points.shape}: expected (..., {expected}, 2), scheme {source!r}."
+        )
+    if scheme(target) is scheme(source):
+        return points
+    if (source, target) not in _SUBSETS:
+        known = ", ".join(f"{one} -> {other}" for one, other in _SUBSETS)
+        raise InputError(f"no map from scheme {source!r} to {target!r}, expected {known}.")
+    return points[..., list(_SUBSETS[source, target]), :]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from efld import geometry, schemes
+from efld import geometry
 from efld.errors import InputError
 from efld.geometry import Box, Picture
 
@@ -51,19 +51,7 @@ def test_outside_is_black_and_a_sliver_is_no_crash() -> None:
     assert crop[0, 0] == 0
 
 
-def test_mirror_68_is_an_involution_and_swaps_eyes() -> None:
-    points = np.random.default_rng(0).uniform(0, 1, (3, 68, 2)).astype(np.float32)
-    once = schemes.mirror(points, "68")
-    np.testing.assert_allclose(schemes.mirror(once, "68"), points, atol=1e-7)
-    np.testing.assert_allclose(once[:, 36], (1, 0) + points[:, 45] * (-1, 1), atol=1e-7)
-
-
 @pytest.mark.parametrize("values", [(0, 0, 0, 5), (0, 0, 5, -1), (float("nan"), 0, 5, 5)])
 def test_a_box_has_a_size(values: tuple[float, ...]) -> None:
     with pytest.raises(InputError, match="expected"):
         Box(*values)
-
-
-def test_an_unknown_scheme_lists_the_known() -> None:
-    with pytest.raises(InputError, match=r"point scheme '67' is unknown, expected one of \['68'\]"):
-        schemes.scheme("67")
