@@ -36,13 +36,17 @@ def draw(picture: NDArray[np.uint8], points: Points, scheme_name: str) -> Colour
     shorter_px, longer_px = sorted(picture.shape[:2])
     factor = max(1, min(math.ceil(SHORTER_SIDE_PX / shorter_px), LONGER_SIDE_PX // longer_px))
     canvas = _enlarged(picture, factor)
-    where = (points + 0.5) * factor - 0.5  # pixel centres
-    face_px = float(np.ptp(where, axis=0).max())
-    for indices, closed in schemes.scheme(scheme_name).lines:
-        _line(canvas, where[list(indices)], closed, thickness_px=max(1, round(face_px / 200)))
-    for centre in where:
-        _dot(canvas, centre, radius_px=max(1.5, face_px / 130))
+    mark(canvas, (points + 0.5) * factor - 0.5, scheme_name)  # 0.5: pixel centres
     return canvas
+
+
+def mark(canvas: ColourPicture, points: Points, scheme_name: str) -> None:
+    """Draws on the picture itself, in its own size; points that are NaN are left out."""
+    face_px = float(np.ptp(points[np.isfinite(points).all(axis=1)], axis=0).max(initial=0))
+    for indices, closed in schemes.scheme(scheme_name).lines:
+        _line(canvas, points[list(indices)], closed, thickness_px=max(1, round(face_px / 200)))
+    for centre in points[np.isfinite(points).all(axis=1)]:
+        _dot(canvas, centre, radius_px=max(1, face_px / 130))
 
 
 def _enlarged(picture: NDArray[np.uint8], factor: int) -> ColourPicture:
@@ -53,8 +57,11 @@ def _enlarged(picture: NDArray[np.uint8], factor: int) -> ColourPicture:
 
 
 def _line(canvas: ColourPicture, points: Points, closed: bool, thickness_px: int) -> None:
-    path = np.rint(points * (1 << SUBPIXEL_BITS)).astype(np.int32)
-    cv2.polylines(canvas, [path], closed, LINE, thickness_px, cv2.LINE_AA, SUBPIXEL_BITS)
+    ends = np.roll(points, -1, axis=0)
+    segments = np.stack([points, ends], axis=1)[: None if closed else -1]
+    segments = segments[np.isfinite(segments).all(axis=(1, 2))]
+    paths = list(np.rint(segments * (1 << SUBPIXEL_BITS)).astype(np.int32))
+    cv2.polylines(canvas, paths, False, LINE, thickness_px, cv2.LINE_AA, SUBPIXEL_BITS)
 
 
 def _dot(canvas: ColourPicture, centre: Points, radius_px: float) -> None:

@@ -10,17 +10,7 @@ from efld.data import datasets
 from efld.data.faces import Face, Part, read_grey
 from efld.data.pts import read_pts, write_pts
 from efld.errors import InputError
-from efld.geometry import Points
-
-POINTS = np.random.default_rng(0).uniform(10, 90, (68, 2)).astype(np.float32)
-
-
-def put(root: Path, name: str, points: Points = POINTS) -> None:
-    """An annotated picture `name` under `root`."""
-    path = root / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    cv2.imwrite(f"{path}.png", np.full((100, 100), 128, np.uint8))
-    write_pts(path.with_name(f"{path.name}.pts"), points)
+from tests.tiny_data import POINTS, put
 
 
 def test_pts_counts_from_one(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The iBUG `.pts` format. Only this file knows that it counts pixels from 1."""
 
 import re
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +12,15 @@ from efld.geometry import Points
 _BLOCK = re.compile(r"n_points:\s*(\d+)\s*\{([^}]*)\}")
 
 
-def read_pts(path: Path, points: int = 68) -> Points:
+def read_pts(path: Path, counts: Collection[int] = (68,)) -> Points:
     """Reads `(points, 2)` float32 landmarks: pixel centres, 0-based, x before y.
 
     The file counts from 1 (Matlab), so 1 is subtracted. Accepts the official form (`version`,
     `n_points`, braces) and the bare form found in the wild: only the lines with x and y.
+
+    Args:
+        path: the file.
+        counts: the numbers of points that it may hold.
 
     Raises:
         InputError: unreadable, cut off, not numbers, NaN or infinite, another number of points.
@@ -26,10 +31,11 @@ def read_pts(path: Path, points: int = 68) -> Points:
         raise InputError(
             f"{path}: cannot be read ({error}). Expected an iBUG .pts text file."
         ) from None
-    declared, numbers = _numbers(text, path, points)
-    if declared != points or len(numbers) != 2 * points:
+    expected = " or ".join(map(str, sorted(counts)))
+    declared, numbers = _numbers(text, path, expected)
+    if declared not in counts or len(numbers) != 2 * declared:
         raise InputError(
-            f"{path}: expected {points} points, found n_points {declared} and {len(numbers)} "
+            f"{path}: expected {expected} points, found n_points {declared} and {len(numbers)} "
             f"numbers ({len(numbers) / 2:g} points). Restore the file or remove both."
         )
     try:
@@ -39,17 +45,17 @@ def read_pts(path: Path, points: int = 68) -> Points:
     if not np.isfinite(values).all():
         bad = int(np.flatnonzero(~np.isfinite(values))[0])
         raise InputError(f"{path}: point {bad // 2} is {numbers[bad]}, expected a finite number.")
-    return values.reshape(points, 2) - 1
+    return values.reshape(declared, 2) - 1
 
 
-def _numbers(text: str, path: Path, points: int) -> tuple[int, list[str]]:
+def _numbers(text: str, path: Path, expected: str) -> tuple[int, list[str]]:
     block = _BLOCK.search(text)
     if block is not None:
         return int(block[1]), block[2].split()
     if "n_points" in text or "{" in text:
         raise InputError(
-            f"{path}: expected a block 'n_points: {points} {{ x y ... }}', found no closing brace. "
-            "The file is cut off: restore it."
+            f"{path}: expected a block 'n_points: {expected} {{ x y ... }}', found no closing "
+            "brace. The file is cut off: restore it."
         )
     numbers = text.split()
     return len(numbers) // 2, numbers

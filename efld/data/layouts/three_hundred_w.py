@@ -17,6 +17,11 @@ FOLDERS: MappingProxyType[str, Part] = MappingProxyType({
     "lfpw/testset": "common",
     "ibug": "challenging",
 })  # fmt: skip
+OFFICIAL = MappingProxyType({
+    "train": 3148, "train/afw": 337, "train/helen/trainset": 2000, "train/lfpw/trainset": 811,
+    "common": 554, "common/helen/testset": 330, "common/lfpw/testset": 224,
+    "challenging": 135, "challenging/ibug": 135,
+})  # fmt: skip
 
 
 def recognise(root: Path) -> bool:
@@ -27,7 +32,7 @@ def recognise(root: Path) -> bool:
 def read(root: Path, report: Report) -> Iterator[Face]:
     """All faces, folder after folder."""
     for folder, part in FOLDERS.items():
-        yield from read_folder(root, root / folder, part, report)
+        yield from read_folder(root, root / folder, part, report, counts=(68,))
 
 
 LAYOUT = Layout(
@@ -36,6 +41,6 @@ LAYOUT = Layout(
     read=read,
     holds=f"the folders of 300-W ({', '.join(FOLDERS)})",
     terms="300-W: research only, non-commercial",
-    official=MappingProxyType({"train": 3148, "common": 554, "challenging": 135}),
+    official=OFFICIAL,
     folders=("afw", "helen", "lfpw", "ibug"),
 )

@@ -1,0 +1,87 @@
+"""Folders of pictures with `.pts`: any scheme, Menpo, a split by folder names."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from efld.data import datasets
+from efld.data.layouts import layout_of
+from efld.errors import InputError
+from tests.tiny_data import POINTS, put, read_all
+
+RNG = np.random.default_rng(1)
+
+
+@pytest.mark.parametrize("count", [19, 21, 29, 39, 68, 98, 106])
+def test_the_number_of_points_is_the_scheme(tmp_path: Path, count: int) -> None:
+    points = RNG.uniform(10, 90, (count, 2)).astype(np.float32)
+    put(tmp_path, "a", points)
+    (face,) = datasets.open_faces(tmp_path, "all")
+    assert face.scheme == str(count)
+    np.testing.assert_allclose(face.points, points, atol=1e-5)
+
+
+def test_a_number_of_points_that_no_scheme_has(tmp_path: Path) -> None:
+    put(tmp_path, "a", POINTS[:67])
+    with pytest.raises(InputError, match=r"a\.pts: expected .*68 or 98 or 106 points, found n_p"):
+        datasets.open_faces(tmp_path, "all")
+
+
+def test_train_and_test_folders_are_the_split(tmp_path: Path) -> None:
+    put(tmp_path, "train/ann_01")
+    put(tmp_path, "val/bob_01")
+    put(tmp_path, "test/cid_01")
+    assert {face.id: face.part for face in datasets.open_faces(tmp_path, "all")} == {
+        "train/ann_01": "train", "val/bob_01": "validation", "test/cid_01": "test",
+    }  # fmt: skip
+    assert [face.part for face in datasets.open_faces(tmp_path / "train", "all")] == ["none"]
+
+
+def test_a_folder_called_test_alone_is_no_split(tmp_path: Path) -> None:
+    put(tmp_path, "test/cid_01")
+    assert not datasets.has_split(tmp_path)
+
+
+def test_menpo_mixes_two_schemes(tmp_path: Path) -> None:
+    root = tmp_path / "menpo_train_release"
+    put(root, "aflw__face_39822")
+    put(root, "aflw__face_39823", POINTS[:39])
+    layout = layout_of(root)
+    assert layout.name == "Menpo"
+    faces, damage = read_all(layout, root)
+    assert not damage
+    assert [(face.scheme, face.part) for face in faces] == [("68", "train"), ("39", "train")]
+
+
+def test_menpo_test_faces_are_told_by_their_folder(tmp_path: Path) -> None:
+    put(tmp_path, "Menpo2D-Train-Profile/aflw__face_1", POINTS[:39])
+    put(tmp_path, "Menpo2D-Test-Profile/aflw__face_2", POINTS[:39])
+    faces, _ = read_all(layout_of(tmp_path), tmp_path)
+    assert sorted(face.part for face in faces) == ["test", "train"]
+
+
+def test_300w_takes_68_points_only(tmp_path: Path) -> None:
+    put(tmp_path, "afw/1_1", POINTS[:39])
+    (damage,) = read_all(layout_of(tmp_path), tmp_path)[1]
+    assert "1_1.pts: expected 68 points, found n_points 39" in damage
+
+
+def test_a_folder_that_cannot_be_listed_is_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A superuser may list everything, so the refusal is played."""
+    put(tmp_path, "open/a")
+    put(tmp_path, "closed/b")
+    real = os.scandir
+
+    def refuse(path: str) -> object:
+        if str(path).endswith("closed"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path)
+
+    monkeypatch.setattr("os.scandir", refuse)
+    faces, damage = read_all(layout_of(tmp_path / "open"), tmp_path)
+    assert [face.id for face in faces] == ["open/a"]
+    assert "closed: cannot be listed (Permission denied)" in damage[0]
