@@ -1,4 +1,4 @@
-"""`python -m efld`: a picture to landmarks, and the table of models."""
+"""`python -m efld`: a picture to landmarks, the table of models, what a dataset holds."""
 
 import argparse
 import json
@@ -8,6 +8,9 @@ from pathlib import Path
 import cv2
 
 from efld import files
+from efld.data.survey import text
+from efld.data.survey.sheet import contact_sheet
+from efld.data.survey.survey import survey
 from efld.draw import ColourPicture, draw
 from efld.errors import InputError, run_command
 from efld.geometry import Box, Points
@@ -22,6 +25,7 @@ HELP = """examples:
   python -m efld predict me.jpg --model model.int8.tflite --box 80,60,200,220 -o out.png
   python -m efld predict me.jpg --model model.keras --box 80,60,200,220 --json
   python -m efld models
+  python -m efld data ~/data/300w
 """
 
 PREDICT_HELP = """examples:
@@ -31,6 +35,16 @@ PREDICT_HELP = """examples:
 The box is the face as landmarks span it: brows to chin, ear to ear; x,y is its upper left corner in
 pixels of the picture as a viewer shows it. The model adds its own margin. A box that starts left of
 the picture is written --box=-5,60,200,220.
+"""
+
+DATA_HELP = """examples:
+  python -m efld data ~/data/300w
+  python -m efld data ~/data --quick --no-sheet --json report.json
+
+Says what lies in ROOT: which datasets, how many faces beside the official numbers, what is damaged;
+and draws a contact sheet: some faces of each split with their points, runs/data/<ROOT>.jpg unless
+--sheet or --no-sheet is given. Damage is reported, not an error: the exit code is 0. It is 2 where
+nothing is recognised.
 """
 
 
@@ -43,6 +57,8 @@ def _main(argv: Sequence[str] | None) -> None:
     options = _parse(argv)
     if options.command == "models":
         _models()
+    elif options.command == "data":
+        _data(options.root, options.quick, options.json, _sheet_path(options))
     else:
         _predict(
             options.picture, options.model, parse_box(options.box), options.output, options.json
@@ -55,20 +71,51 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         "python -m efld", description=HELP, formatter_class=raw, allow_abbrev=False
     )
     commands = parser.add_subparsers(dest="command", required=True)
-    sub = commands.add_parser(
-        "predict",
-        help="find the landmarks of one face in a picture",
-        description=PREDICT_HELP,
-        formatter_class=raw,
-        allow_abbrev=False,
-    )
+
+    def command(name: str, description: str, about: str) -> argparse.ArgumentParser:
+        return commands.add_parser(
+            name, help=about, description=description, formatter_class=raw, allow_abbrev=False
+        )
+
+    sub = command("predict", PREDICT_HELP, "find the landmarks of one face in a picture")
     sub.add_argument("picture", type=Path, help="JPEG, PNG or BMP")
     sub.add_argument("--model", type=Path, required=True, help=".keras, .onnx or .tflite of efld")
     sub.add_argument("--box", required=True, metavar="X,Y,W,H", help="the face, in pixels")
     sub.add_argument("-o", "--output", type=Path, help="picture to draw the landmarks on")
     sub.add_argument("--json", action="store_true", help="print the points")
-    commands.add_parser("models", help="print the models that efld can build and their cost")
+    sub = command("data", DATA_HELP, "say what a folder of datasets holds and what is damaged")
+    sub.add_argument("root", type=Path, metavar="ROOT", help="a dataset, or a folder of several")
+    sub.add_argument("--quick", action="store_true", help="do not decode every picture")
+    sub.add_argument("--sheet", type=Path, help="the contact sheet; default runs/data/<ROOT>.jpg")
+    sub.add_argument("--no-sheet", action="store_true", help="draw none")
+    sub.add_argument("--json", metavar="PATH", help="write the whole report; - prints it instead")
+    command("models", HELP, "print the models that efld can build and their cost")
     return parser.parse_args(argv)
+
+
+def _sheet_path(options: argparse.Namespace) -> Path | None:
+    if options.no_sheet:
+        return None
+    name = options.root.expanduser().resolve().name or "root"
+    sheet: Path = options.sheet or Path("runs", "data", f"{name}.jpg")
+    _check_suffix(sheet)
+    return sheet
+
+
+def _data(root: Path, quick: bool, json_path: str | None, sheet: Path | None) -> None:
+    found = survey(root, quick)
+    record = {"schema": SCHEMA, **found.record()}
+    if json_path == "-":
+        print(json.dumps(record, indent=2))
+    else:
+        print("\n".join(text.lines(found)))
+    if json_path not in (None, "-"):
+        files.write_json(Path(json_path), record)
+        print(f"{json_path}: the whole report")
+    if sheet is not None:
+        _write_picture(sheet, contact_sheet(found.titled_samples()))
+        if json_path != "-":
+            print(f"{sheet}: contact sheet")
 
 
 def _predict(path: Path, model_path: Path, face: Box, output: Path | None, as_json: bool) -> None:
@@ -90,14 +137,18 @@ def _check_output(picture: Path, output: Path | None, as_json: bool) -> None:
         if not as_json:
             raise InputError("nothing to write: expected -o PICTURE, --json or both.")
         return
-    if output.suffix.lower() not in PICTURE_SUFFIXES:
-        raise InputError(
-            f"{output}: suffix {output.suffix!r}, expected one of {', '.join(PICTURE_SUFFIXES)}."
-        )
+    _check_suffix(output)
     if not output.parent.is_dir():
         raise InputError(f"{output}: no folder {output.parent}. Make it, or give -o another name.")
     if output.exists() and picture.exists() and output.samefile(picture):
         raise InputError(f"{output}: is the input picture. Give -o another name.")
+
+
+def _check_suffix(picture: Path) -> None:
+    if picture.suffix.lower() not in PICTURE_SUFFIXES:
+        raise InputError(
+            f"{picture}: suffix {picture.suffix!r}, expected one of {', '.join(PICTURE_SUFFIXES)}."
+        )
 
 
 def _write_picture(path: Path, picture: ColourPicture) -> None:

@@ -1,0 +1,220 @@
+"""`python -m efld data`: what lies in a folder, what is damaged, the contact sheet."""
+
+import json
+import os
+from collections import Counter
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from efld.__main__ import main
+from efld.data.faces import Face
+from efld.data.layouts import strict
+from efld.data.survey.find import find
+from efld.data.survey.sheet import NOTHING, TILE_PX, choose, contact_sheet
+from efld.data.survey.survey import Dataset, survey
+from efld.predict import read_colour
+from tests.tiny_data import POINTS, put
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder, with an empty folder `data`."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data").mkdir()
+    return tmp_path
+
+
+def put_picture(path: Path, picture: np.ndarray | None = None) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(path), np.full((40, 30, 3), 99, np.uint8) if picture is None else picture)
+
+
+def put_300w(root: Path) -> None:
+    for index, name in enumerate(("afw/1_1", "helen/trainset/2_1", "ibug/3")):
+        put(root, name, grey=50 + index)
+
+
+def only(root: Path, quick: bool = False) -> Dataset:
+    (dataset,) = survey(root, quick).datasets
+    return dataset
+
+
+def test_counts_stand_beside_the_official_ones(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put_300w(here / "data")
+    main(["data", "data"])
+    out = capsys.readouterr().out
+    for line in ("300-W: data", "train        2 of 3148", "helen/trainset       1 of 2000",
+                 "common       0 of 554", "size         100x100 to 100x100 px",
+                 "damage       none found", "runs/data/data.jpg: contact sheet"):  # fmt: skip
+        assert line in out
+    assert read_colour(here / "runs/data/data.jpg").shape[1] == 8 * TILE_PX
+
+
+def test_datasets_side_by_side_are_each_listed(here: Path) -> None:
+    put_300w(here / "data")
+    put(here / "data", "mine/ann/a_01")
+    put(here / "data", "mine/bob/b_01", POINTS[:39])
+    put_picture(here / "data/frames/x.jpg")
+    for name in ("one/a", "two/b"):
+        put_picture(here / f"data/masked/{name}.jpg")
+        put_picture(here / f"data/masked/{name}.png", np.full((40, 30), 2, np.uint8))
+    found = {Path(one.root).name: one for one in survey(here / "data").datasets}
+    assert {name: (one.name, one.total) for name, one in found.items()} == {
+        "data": ("300-W", 3),
+        "frames": ("pictures without annotation", 1),
+        "masked": ("pictures with masks", 2),
+        "mine": ("pictures with .pts", 2),
+    }
+    assert found["mine"].schemes == {"68": 1, "39": 1}
+    assert found["masked"].counts == {"none/one": 1, "none/two": 1}
+
+
+def test_two_layouts_in_one_folder_are_both_listed(here: Path) -> None:
+    put(here / "data", "afw/1_1")
+    table = here / "data" / "training_frames_keypoints.csv"
+    table.write_text(",".join(["", *map(str, range(136))]) + "\na.jpg" + ",1" * 136)
+    put_picture(here / "data/training/a.jpg")
+    assert [one.name for one in survey(here / "data").datasets] == ["300-W", "Udacity P1"]
+
+
+def test_every_kind_of_damage_is_one_line(here: Path) -> None:
+    root = here / "data"
+    put(root, "train/same", grey=7)
+    put(root, "test/same", grey=7)
+    put(root, "train/far", POINTS + 50, grey=8)
+    put(root, "train/near", POINTS + 12, grey=9)
+    put(root, "train/empty").with_suffix(".png").write_bytes(b"")
+    put(root, "train/gone").with_suffix(".png").unlink()
+    put(root, "train/cut").write_text("n_points: 68\n{\n1 2\n")
+    put(root, "train/link").with_suffix(".png").unlink()
+    (root / "train/link.png").symlink_to(root / "nowhere.png")
+    dataset = only(root)
+    texts = ["cut.pts: expected a block", "gone.pts: no picture beside it", "link.pts: no picture",
+             "far.pts: a point lies", "empty.png: 0 bytes that decode to no picture",
+             "train/same and test/same: the same picture in train and test"]  # fmt: skip
+    assert len(dataset.damage) == len(texts)
+    for text in texts:
+        assert sum(text in line for line in dataset.damage) == 1, text
+    assert dataset.outside
+    assert (dataset.outside.faces, dataset.outside.worst) == (2, "train/far")
+    assert dataset.outside.worst_px == pytest.approx(POINTS.max() + 50 - 99.5, abs=0.1)
+
+
+def test_quick_decodes_nothing(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    put(here / "data", "a").with_suffix(".png").write_bytes(b"no picture")
+    main(["data", "data", "--quick", "--no-sheet"])
+    assert "none found; pictures were not decoded" in capsys.readouterr().out
+    assert not (here / "runs").exists()
+
+
+def test_long_lists_are_cut_and_json_has_all(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for index in range(23):
+        put(here / "data", f"{index:02d}").write_text("1 2")
+    main(["data", "data", "--no-sheet", "--json", "report.json"])
+    assert "and 3 more: --json has all" in capsys.readouterr().out
+    record = json.loads((here / "report.json").read_text())
+    assert record["schema"] == 1
+    assert len(record["datasets"][0]["damage"]) == 23
+    main(["data", "data", "--no-sheet", "--json", "-"])
+    assert json.loads(capsys.readouterr().out) == record
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["data"], "data: found no dataset and no picture"),
+        (["nowhere"], "nowhere: no such folder"),
+        (["data", "--sheet", "sheet.tiff"], "sheet.tiff: suffix '.tiff'"),
+    ],
+)
+def test_errors(
+    here: Path, capsys: pytest.CaptureFixture[str], words: list[str], message: str
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["data", *words])
+    assert stop.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_mask_of_another_size_or_none(here: Path) -> None:
+    put_picture(here / "data/a.jpg")
+    put_picture(here / "data/a.png", np.zeros((20, 20), np.uint8))
+    put_picture(here / "data/b.jpg")
+    missing, size = only(here / "data").damage
+    assert "b.jpg: no mask beside it" in missing
+    assert "a.png: 20x20 px, but a.jpg has 30x40" in size
+
+
+def test_links_in_a_circle_end(here: Path) -> None:
+    put(here / "data", "a")
+    (here / "data" / "again").symlink_to(here / "data", target_is_directory=True)
+    assert only(here / "data").total == 1
+
+
+def test_a_folder_that_cannot_be_listed_is_said(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A superuser may list everything, so the refusal is played."""
+    put(here / "data", "open/a")
+    (here / "data" / "closed").mkdir()
+    real = os.scandir
+
+    def refuse(path: str) -> object:
+        if str(path).endswith("closed"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path)
+
+    monkeypatch.setattr("os.scandir", refuse)
+    found = survey(here / "data")
+    assert [one.total for one in found.datasets] == [1]
+    assert "closed: cannot be listed (Permission denied)" in found.damage[0]
+
+
+def test_samples_are_even_over_the_parts_and_repeatable() -> None:
+    ground = np.zeros((4, 4), np.uint8)
+    parts = ["train"] * 50 + ["test"] * 50 + ["validation"] * 2
+    faces = [Face(str(i), ground, POINTS, part, "") for i, part in enumerate(parts)]  # type: ignore[arg-type]
+    chosen = choose(faces, 20)
+    assert Counter(face.part for face in chosen if isinstance(face, Face)) == {
+        "train": 9, "test": 9, "validation": 2,
+    }  # fmt: skip
+    assert choose(faces, 20) == chosen != choose(faces, 20, seed=1)
+
+
+def test_the_sheet_draws_what_is_there() -> None:
+    """A face without its picture has its points on grey; a point that is NaN is left out."""
+    points = POINTS.copy()
+    points[:17] = np.nan
+    gone = Face("gone", Path("nowhere.jpg"), points, "train", "")
+    sheet = contact_sheet([("title", [gone])])
+    tile = sheet[-TILE_PX - 18 : -18 - 2, : TILE_PX - 2]
+    assert (tile == NOTHING).all(axis=2).mean() > 0.5
+    assert (tile != NOTHING).any()
+    nowhere = Face("bare", np.zeros((9, 9), np.uint8), np.full((68, 2), np.nan, "f4"), "test", "")
+    assert contact_sheet([("title", [nowhere])]).shape == sheet.shape
+
+
+def test_real_folders_hold_what_their_readme_says(real_data: Path) -> None:
+    found = find(real_data, strict)
+    names = {(one.root.name, one.layout.name if one.layout else one.kind) for one in found}
+    assert {
+        ("300w", "300-W"), ("300w_annotations", "300-W as HRNet's csv"), ("wflw", "points"),
+        ("celebamask_hq", "masks"), ("fasseg", "masks"), ("helen_unlabelled", "pictures"),
+        ("original_files", "300-W"), ("udacity_P1", "Udacity P1"), ("unannotated", "pictures"),
+        ("dlib_examples_faces", "dlib xml of train and test"), ("ibug_300w_lp", "300W-LP"),
+        ("youtube_faces", "pictures with .pts in train and test"),
+    } == names  # fmt: skip
+
+
+def test_real_youtube_faces_has_six_with_points_outside(real_data: Path) -> None:
+    dataset = only(real_data / "youtube_faces")
+    assert dataset.counts == {"train": 3462, "test": 770}
+    assert dataset.outside
+    assert (dataset.outside.faces, dataset.outside.worst_px) == (6, 21.0)
