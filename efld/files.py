@@ -12,6 +12,11 @@ from typing import Any
 from efld.errors import InputError
 
 
+def cache_folder() -> Path:
+    """Where efld keeps what it can make again: XDG's cache folder. It may be deleted."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "efld"
+
+
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
     """Yields a temporary path beside `path`; renames it to `path` on success, else removes it.

@@ -1,4 +1,7 @@
-"""Losses on landmarks. All take `(batch, points, 2)` in 0..1 over the crop and give `(batch,)`."""
+"""Losses on landmarks: `(batch, points, 2)` in, `(batch,)` out.
+
+`LandmarkLoss` gives each the unit it was made for. `PoseLoss` also looks at the head's pose.
+"""
 
 import math
 from collections.abc import Callable
@@ -106,7 +109,8 @@ class LandmarkLoss(keras.losses.Loss):
         super().__init__(name=name, **kwargs)
         known = {**PIXEL_LOSSES, **CROP_LOSSES}
         if kind not in known:
-            raise InputError(f"loss {kind!r} is unknown, expected one of {', '.join(known)}.")
+            names = ", ".join([*known, *POSE_LOSSES])
+            raise InputError(f"loss {kind!r} is unknown, expected one of {names}.")
         self.kind = kind
         self.input_px = input_px
         self._function = known[kind]
@@ -114,6 +118,62 @@ class LandmarkLoss(keras.losses.Loss):
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         return self._function(y_true * self._unit, y_pred * self._unit)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "kind": self.kind, "input_px": self.input_px}
+
+
+def pose_difference(pose_true: Tensor, pose_pred: Tensor) -> Tensor:
+    """`sum of 1 - cos(difference)` over yaw, pitch and roll: `(batch, 3)` radians -> `(batch,)`.
+
+    Source: PFLD (Guo et al. 2019), eq. 2, and Hong 2025. Degrees, as in much open code, would make
+    it a random number.
+    """
+    return ops.sum(1 - ops.cos(pose_true - pose_pred), axis=-1)
+
+
+POSE_LOSSES: MappingProxyType[str, tuple[LossFunction, float]] = MappingProxyType({
+    # name: distance term, what is added to the pose's difference
+    "efld": (l2, 0.0),
+    "efld-wing": (wing, 1.0),
+})  # fmt: skip
+
+
+@keras.saving.register_keras_serializable("efld")
+class PoseLoss(keras.losses.Loss):
+    """EFLD's loss (Hong 2025, after PFLD's eq. 1-2), of landmarks and an auxiliary pose.
+
+        loss = weight * (floor + sum over yaw, pitch, roll of 1 - cos(difference)) * distance
+
+    The weight of a face says how rare it is (`efld.attributes.weights`). "efld" is the published
+    form: squared distance in pixels, floor 0. There the landmarks learn nothing from a face whose
+    pose is already right, and the pose nothing where the landmarks are. "efld-wing" keeps the
+    landmarks learning: floor 1, wing distance.
+
+    Raises:
+        InputError: unknown name.
+    """
+
+    def __init__(self, kind: str, input_px: int, name: str = "pose_loss", **kwargs: Any) -> None:
+        super().__init__(name=name, **kwargs)
+        if kind not in POSE_LOSSES:
+            raise InputError(f"loss {kind!r} is unknown, expected one of {', '.join(POSE_LOSSES)}.")
+        self.kind = kind
+        self.input_px = input_px
+        self._distance, self._floor = POSE_LOSSES[kind]
+
+    def call(self, y_true: dict[str, Tensor], y_pred: dict[str, Tensor]) -> Tensor:
+        """
+        Args:
+            y_true: `landmarks` `(batch, points, 2)` in 0..1, `pose` `(batch, 3)` in radians and
+                `weight` `(batch,)`.
+            y_pred: `landmarks` and `pose`.
+        """
+        turned = pose_difference(y_true["pose"], y_pred["pose"])
+        distance = self._distance(
+            y_true["landmarks"] * self.input_px, y_pred["landmarks"] * self.input_px
+        )
+        return y_true["weight"] * (self._floor + turned) * distance
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "kind": self.kind, "input_px": self.input_px}

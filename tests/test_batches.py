@@ -1,13 +1,14 @@
 """Augmentation moves picture and points together; batches depend on seed and step alone."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from efld.data import augment
 from efld.data.augment import Augmentation, Placement
-from efld.data.batches import Batches, Regions, Source, cut_regions, mean_shape, plain
+from efld.data.batches import Batch, Batches, Regions, Source, cut_regions, mean_shape, plain
 from efld.data.faces import Face
 from efld.geometry import Picture, Points
 
@@ -63,6 +64,11 @@ def test_a_patch_outside_changes_nothing(corner: tuple[int, int]) -> None:
     np.testing.assert_array_equal(augment.occlude(grey, corner, grey[:40, :40] + 1), grey)
 
 
+def assert_equal(ours: Batch, theirs: Batch) -> None:
+    np.testing.assert_array_equal(ours[0], theirs[0])
+    np.testing.assert_equal(ours[1], theirs[1])
+
+
 def regions(count: int, level: int = 0) -> Regions:
     """Faces whose first point's x tells which one it is."""
     points = np.full((count, 68, 2), 0.5, np.float32)
@@ -74,24 +80,23 @@ def test_a_batch_depends_on_seed_and_step_alone() -> None:
     one = Batches([Source(regions(10))], 4, 112, Augmentation(), seed=1)
     two = Batches([Source(regions(10))], 4, 112, Augmentation(), seed=1)
     _ = one[0], one[1]
-    np.testing.assert_array_equal(one[2][0], two[2][0])
-    np.testing.assert_array_equal(one[2][1], two[2][1])
-    assert not np.array_equal(one[3][1], one[2][1])
+    assert_equal(one[2], two[2])
+    assert not np.array_equal(one[3][0], one[2][0])
     other = Batches([Source(regions(10))], 4, 112, Augmentation(), seed=2)
-    assert not np.array_equal(one[2][1], other[2][1])
+    assert not np.array_equal(one[2][1]["landmarks"], other[2][1]["landmarks"])
 
 
 def test_the_stream_is_the_batches_in_order() -> None:
     batches = Batches([Source(regions(10))], 4, 112, Augmentation(), seed=1)
-    for step, (images, points) in enumerate(batches.stream(3, 9, workers=3), start=3):
-        np.testing.assert_array_equal(images, batches[step][0])
-        np.testing.assert_array_equal(points, batches[step][1])
+    for step, batch in enumerate(batches.stream(3, 9, workers=3), start=3):
+        assert_equal(batch, batches[step])
     assert step == 8
 
 
 def test_every_face_comes_once_a_pass() -> None:
     batches = Batches([Source(regions(12))], 4, 112, STILL, seed=0)
-    passes = [np.concatenate([batches[3 * p + i][1][:, 0, 0] for i in range(3)]) for p in range(2)]
+    drawn = [[batches[3 * p + i][1]["landmarks"][:, 0, 0] for i in range(3)] for p in range(2)]
+    passes = [np.concatenate(three) for three in drawn]
     for seen in passes:
         assert len(set(seen.tolist())) == 12
     assert passes[0].tolist() != passes[1].tolist()
@@ -104,11 +109,39 @@ def test_a_source_stops_at_its_step() -> None:
     assert np.unique(batches[5][0]).tolist() == [0]
 
 
-def test_plain_crops_are_the_crops_of_the_protocol() -> None:
+def test_faces_on_disk_give_the_batches_of_faces_in_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr("efld.data.pack.SHARD", 3)
+    rng = np.random.default_rng(0)
+    faces = [
+        Face(str(i), picture, points, "train", str(i))
+        for i, (picture, points) in enumerate(
+            zip(
+                rng.integers(0, 256, (8, 200, 180), np.uint8),
+                rng.uniform(60, 140, (8, 68, 2)).astype(np.float32),
+                strict=True,
+            )
+        )
+    ]
+    packed = cut_regions(faces, 1.25)
+    in_memory = Regions(np.stack(list(packed.pictures)), packed.points)
+    one, two = (Batches([Source(r)], 4, 112, Augmentation(), seed=1) for r in (packed, in_memory))
+    for step in range(4):
+        assert_equal(one[step], two[step])
+    assert_equal(plain(packed, 112), plain(in_memory, 112))
+
+
+def test_plain_crops_are_the_crops_of_the_protocol(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     points = np.random.default_rng(0).uniform(60, 140, (68, 2)).astype(np.float32)
     face = Face("a", np.tile(np.arange(200, dtype=np.uint8), (200, 1)), points, "train", "a")
     regions = cut_regions([face], 1.25)
-    images, truth = plain(regions, 112)
+    images, targets = plain(regions, 112)
+    truth = targets["landmarks"]
     np.testing.assert_allclose(mean_shape(regions), truth[0], atol=1e-5)
     from efld import geometry
 

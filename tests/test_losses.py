@@ -1,6 +1,10 @@
 """Losses by hand, their symmetry and their gradients."""
 
 import math
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -9,7 +13,23 @@ from keras import ops
 
 from efld import losses, schemes
 from efld.errors import InputError
-from efld.losses import CROP_LOSSES, PIXEL_LOSSES, LandmarkLoss
+from efld.losses import CROP_LOSSES, PIXEL_LOSSES, POSE_LOSSES, LandmarkLoss, PoseLoss
+
+OTHER_BACKEND = """
+import sys, jax, numpy as np
+from efld.losses import CROP_LOSSES, PIXEL_LOSSES, POSE_LOSSES, LandmarkLoss, PoseLoss
+given = np.load(sys.argv[1] + "/in.npz")
+true, pred, pose = (jax.numpy.asarray(given[name]) for name in ("true", "pred", "pose"))
+answers = {}
+for kind in [*PIXEL_LOSSES, *CROP_LOSSES]:
+    loss = lambda p: jax.numpy.mean(LandmarkLoss(kind, 112).call(true, p))
+    answers[kind], answers[kind + " gradient"] = jax.value_and_grad(loss)(pred)
+for kind in POSE_LOSSES:
+    y = {"landmarks": true, "pose": 0 * pose, "weight": jax.numpy.ones(len(pose))}
+    loss = lambda p: jax.numpy.mean(PoseLoss(kind, 112).call(y, {"landmarks": p, "pose": pose}))
+    answers[kind], answers[kind + " gradient"] = jax.value_and_grad(loss)(pred)
+np.savez(sys.argv[1] + "/out.npz", **answers)
+"""
 
 rng = np.random.default_rng(0)
 TRUE = rng.uniform(0.1, 0.9, (4, 68, 2)).astype(np.float32)
@@ -71,6 +91,23 @@ def test_gradients_are_finite_at_zero_and_far_away(kind: str) -> None:
         with tf.GradientTape() as tape:
             loss = LandmarkLoss(kind, 112)(true, variable)
         assert np.isfinite(tape.gradient(loss, variable).numpy()).all(), distance
+
+
+def test_both_backends_compute_the_same_values_and_finite_gradients(tmp_path: Path) -> None:
+    pose = rng.normal(0, 0.4, (4, 3)).astype(np.float32)
+    pred = NEAR.copy()
+    pred[0] = TRUE[0]  # a face without any error
+    np.savez(tmp_path / "in.npz", true=TRUE, pred=pred, pose=pose)
+    env = {**os.environ, "KERAS_BACKEND": "jax"}
+    subprocess.run([sys.executable, "-c", OTHER_BACKEND, str(tmp_path)], env=env, check=True)
+    there = np.load(tmp_path / "out.npz")
+    y_true = {"landmarks": TRUE, "pose": 0 * pose, "weight": np.ones(4, np.float32)}
+    for kind in POSE_LOSSES:
+        here = np.mean(PoseLoss(kind, 112).call(y_true, {"landmarks": pred, "pose": pose}))
+        assert there[kind] == pytest.approx(here, rel=1e-4)
+    for kind in ALL:
+        assert there[kind] == pytest.approx(value(kind, TRUE, pred), rel=1e-4)
+    assert all(np.isfinite(there[name]).all() for name in there.files)
 
 
 def test_nme_of_a_known_shift() -> None:

@@ -66,16 +66,16 @@ def test_the_reference_face_is_symmetric() -> None:
 
 
 def test_a_mirrored_face_has_the_mirrored_pose() -> None:
-    face = render(5, 96).points[None] / np.float32(96)
+    face = (render(5, 96).points[None] / 96).astype(np.float32)
     mirrored = head_pose(schemes.mirror(face, "68"))
     np.testing.assert_allclose(mirrored, moved(head_pose(face), mirrored=True), atol=1e-6)
 
 
 def test_turning_the_picture_adds_to_roll() -> None:
-    face = render(7, 96).points[None].astype(np.float64)
+    face = render(7, 96).points[None]
     cos, sin = math.cos(0.3), math.sin(0.3)
-    clockwise = (face - 48) @ np.array([[cos, sin], [-sin, cos]]) + 48
-    found = head_pose(clockwise.astype(np.float32))
+    turn = np.array([[cos, sin], [-sin, cos]], np.float32)
+    found = head_pose((face - 48) @ turn + 48)
     # Exact but for the scale, which is measured on an upright box.
     np.testing.assert_allclose(found, moved(head_pose(face), 0.3), atol=math.radians(1))
 

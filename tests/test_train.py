@@ -49,6 +49,18 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run
 
 
+def test_the_efld_loss_leaves_a_plain_landmark_model(tmp_path: Path) -> None:
+    tiny = {"faces": 40, "batch": 8, "epochs": 1, "epoch_steps": 2, "validation": 0.2}
+    run = tmp_path / "run"
+    config = changed(PRESETS["smoke"], {**tiny, "loss": "efld"})
+    loop.train(config, run, resume=False, overwrite=False, say=lambda _: None)
+    assert float(history(run)[0]["val_nme"]) > 0
+    found = load(run / "model.keras")(np.zeros((1, 112, 112, 1), np.uint8))
+    assert found.shape == (1, 68, 2)
+    state = keras.models.load_model(run / "last.keras")
+    assert set(state.output) == {"landmarks", "pose"}
+
+
 def test_a_run_leaves_its_files(finished: Path) -> None:
     assert [row["epoch"] for row in history(finished)] == ["1", "2", "3"]
     record = json.loads((finished / "config.json").read_text())

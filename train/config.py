@@ -24,7 +24,7 @@ class TrainConfig:
     extra_share: Annotated[float, "for this share of the epochs"] = 0.7
     faces: Annotated[int, "use only so many faces of `data`; 0 = all"] = 0
     init: Annotated[str, "start from the weights of this .keras file"] = ""
-    loss: Annotated[str, "l1, l2, wing, awing-literal or awing-symmetric"] = "wing"
+    loss: Annotated[str, "l1, l2, wing, awing-literal, awing-symmetric, efld or efld-wing"] = "wing"
     epochs: Annotated[int, "how often the validation part is measured"] = 100
     epoch_steps: Annotated[int, "steps an epoch"] = 100
     batch: Annotated[int, "faces a step"] = 64

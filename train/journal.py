@@ -54,7 +54,8 @@ class Journal(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         seconds = time.monotonic() - self.began_s
         record = {
-            **{name: float(value) for name, value in (logs or {}).items()},
+            # Keras puts an output's name before its metrics when there are several outputs.
+            **{k.replace("landmarks_", ""): float(value) for k, value in (logs or {}).items()},
             "learning_rate": float(self.model.optimizer.learning_rate),
             "images_per_s": self.config.batch * self.config.epoch_steps / seconds,
             "seconds": seconds,

@@ -3,17 +3,31 @@
 import importlib.metadata
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import keras
+import numpy as np
 
-from efld import files
+from efld import attributes, files
 from efld.data import datasets
-from efld.data.batches import Batch, Batches, Regions, Source, cut_regions, mean_shape, plain
+from efld.data.batches import (
+    Array,
+    Batch,
+    Batches,
+    Regions,
+    Source,
+    Targets,
+    cut_regions,
+    mean_shape,
+    plain,
+)
+from efld.data.faces import Face
 from efld.errors import InputError, one_line
-from efld.losses import LandmarkLoss, nme
+from efld.losses import POSE_LOSSES, LandmarkLoss, PoseLoss, nme
 from efld.models import zoo
+from efld.models.pose_branch import JointModel, landmarks_of, with_pose
+from efld.pose import head_pose
 from efld.spec import ModelSpec
 from train.config import TrainConfig, flat
 from train.journal import Journal
@@ -58,17 +72,24 @@ def fit(
     validation: Batch,
 ) -> None:
     """Trains the epochs after the first `done`; ends with the averaged weights in the model."""
+    stream = batches.stream(done * config.epoch_steps, config.steps)
     model.fit(
-        batches.stream(done * config.epoch_steps, config.steps),
+        (fed(model, batch) for batch in stream),
         steps_per_epoch=config.epoch_steps,
         initial_epoch=done,
         epochs=config.epochs,
-        validation_data=validation,
+        validation_data=fed(model, validation),
         validation_batch_size=config.batch,
         callbacks=[keras.callbacks.SwapEMAWeights(), Journal(run, config, done)],
         shuffle=False,  # the stream has an order of its own
         verbose=0,
     )
+
+
+def fed(model: keras.Model, batch: Batch) -> tuple[Array, Array | Targets]:
+    """A batch in the form that the model's loss takes."""
+    images, targets = batch
+    return images, targets if isinstance(model, JointModel) else targets["landmarks"]
 
 
 @dataclass(frozen=True)
@@ -88,7 +109,7 @@ def check_run(config: TrainConfig, run: Path, *, resume: bool, overwrite: bool) 
         InputError: as it says.
     """
     zoo.entry(config.model)
-    LandmarkLoss(config.loss, input_px=1)
+    loss_of(config, input_px=1)
     path = run / "config.json"
     if resume and not path.exists():
         raise InputError(f"{run}: no {path.name} in it, so nothing to resume. Leave out --resume.")
@@ -121,15 +142,24 @@ def load(config: TrainConfig, say: Say) -> Data:
     """Reads the training faces and holds some out for validation. Never opens a test face."""
     faces = {_root(config.data): datasets.training_faces(_root(config.data), config.faces or None)}
     kept, held = datasets.hold_out(faces[_root(config.data)], config.validation)
-    sources = [Source(cut_regions(kept, config.box_factor))]
+    sources = [Source(regions_of(kept, config))]
     if config.extra:
         extra = faces[_root(config.extra)] = datasets.training_faces(_root(config.extra))
         until = round(config.extra_share * config.epochs) * config.epoch_steps
-        sources.append(Source(cut_regions(extra, config.box_factor), until))
+        sources.append(Source(regions_of(extra, config), until))
     names = tuple(f"{datasets.label(root)} ({len(found)} faces)" for root, found in faces.items())
     say(f"{' + '.join(names)}; {len(held)} held out for validation")
     terms = "; ".join(map(datasets.terms, faces))
-    return Data(sources, cut_regions(held, config.box_factor), names, terms)
+    return Data(sources, regions_of(held, config), names, terms)
+
+
+def regions_of(faces: list[Face], config: TrainConfig) -> Regions:
+    """The faces as batches draw them; with pose and weight where the loss asks for them."""
+    regions = cut_regions(faces, config.box_factor)
+    if config.loss not in POSE_LOSSES:
+        return regions
+    poses = head_pose(np.stack([face.points for face in faces])).astype(np.float32)
+    return replace(regions, poses=poses, weights=attributes.weights(attributes.classes(faces)))
 
 
 def _root(text: str) -> Path | None:
@@ -142,6 +172,8 @@ def compiled(config: TrainConfig, data: Data) -> keras.Model:
     model = zoo.build(config.model, mean_shape=shape)
     if config.init:
         start_from(model, Path(config.init))
+    if config.loss in POSE_LOSSES:
+        model = with_pose(model)
     schedule = keras.optimizers.schedules.CosineDecay(
         0.0,
         round(config.steps * (1 - config.warmup)),
@@ -153,12 +185,21 @@ def compiled(config: TrainConfig, data: Data) -> keras.Model:
     )
     model.compile(
         optimizer,
-        LandmarkLoss(config.loss, model.input_shape[1]),
-        metrics=[nme],
+        loss_of(config, model.input_shape[1]),
+        metrics={"landmarks": nme} if isinstance(model, JointModel) else [nme],
         # XLA on a CPU is several times slower than TensorFlow's kernels; JAX has nothing else.
         jit_compile=keras.backend.backend() != "tensorflow",
     )
     return model
+
+
+def loss_of(config: TrainConfig, input_px: int) -> keras.losses.Loss:
+    """
+    Raises:
+        InputError: unknown name.
+    """
+    made = PoseLoss if config.loss in POSE_LOSSES else LandmarkLoss
+    return made(config.loss, input_px)
 
 
 def start_from(model: keras.Model, weights: Path) -> None:
@@ -191,7 +232,7 @@ def finish(
 ) -> None:
     """Writes the averaged weights, without the optimizer, and what the file must carry with it."""
     reestimate_batch_norm(model, batches, config.steps)
-    bare = keras.Model(model.input, model.output, name=model.name)
+    bare = landmarks_of(model)
     with files.whole(run / "model.keras") as temporary:
         bare.save(temporary)
     spec = ModelSpec(

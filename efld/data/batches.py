@@ -6,50 +6,98 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Protocol
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from efld import geometry, schemes
 from efld.data.augment import Augmentation, Augmenter, Placement, place
 from efld.data.faces import Face
+from efld.data.pack import pack
+from efld.errors import InputError
 from efld.geometry import Picture, Points
+from efld.pose import moved
 
 ZOOM = 1.6  # the stored region's side over the crop's: room for rotation, shift and scale
 REGION_PX = 176  # about the crop's resolution: 112 * 1.6
 
-Batch = tuple[NDArray[np.float32], NDArray[np.float32]]  # (n, S, S, 1) 0..255; (n, points, 2) 0..1
+Array = NDArray[np.float32]
+# `landmarks` (n, points, 2) in 0..1; with poses also `pose` (n, 3) in radians and `weight` (n,).
+Targets = dict[str, Array]
+Batch = tuple[Array, Targets]  # pictures (n, S, S, 1), 0..255
+
+
+class Pictures(Protocol):
+    """An array, or shards on disk: `efld.data.pack`."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, index: int, /) -> Picture: ...
+    def __iter__(self) -> Iterator[Picture]: ...
 
 
 @dataclass(frozen=True, eq=False)
 class Regions:
-    """Decoded faces, each cut with a margin: 31 kB a face."""
+    """Faces, each cut with a margin. What is an array has a row for each face."""
 
-    pictures: NDArray[np.uint8]  # (n, REGION_PX, REGION_PX)
+    pictures: Pictures  # n of (REGION_PX, REGION_PX)
     points: Points  # (n, points, 2), 0..1 over the region
+    poses: Array | None = None  # (n, 3) radians, for losses that look at the head's pose
+    weights: Array | None = None  # (n,), how much each face counts
 
     def __len__(self) -> int:
         return len(self.pictures)
 
 
-def cut_regions(faces: Sequence[Face], box_factor: float) -> Regions:
-    """Decodes and cuts every face once, in parallel.
+def cut_regions(faces: Sequence[Face], box_factor: float, scheme: str = "68") -> Regions:
+    """Decodes and cuts every face, once for all trainings: `efld.data.pack` says where they lie.
 
     Raises:
-        InputError: a picture that cannot be read.
+        InputError: no faces, a face without all points of `scheme`, a picture that cannot be read,
+            or no room.
     """
+    if not faces:
+        raise InputError("no faces to train on, expected one or more. Choose another split.")
+    for face in faces:
+        _refuse_unusable(face, scheme)
+    boxes = [geometry.truth_square(face.points, box_factor * ZOOM) for face in faces]
+    points = np.empty((len(faces), schemes.scheme(scheme).points, 2), np.float32)
+    for i, (face, box) in enumerate(zip(faces, boxes, strict=True)):
+        points[i] = geometry.to_crop(face.points, box)
+    return Regions(pack(faces, boxes, REGION_PX), points)
 
-    def cut(face: Face) -> tuple[Picture, Points]:
-        box = geometry.truth_square(face.points, box_factor * ZOOM)
-        return geometry.crop(face.grey(), box, REGION_PX), geometry.to_crop(face.points, box)
 
-    with ThreadPoolExecutor() as pool:
-        done = list(
-            tqdm(pool.map(cut, faces), "reading faces", len(faces), disable=None, leave=False)
+def _refuse_unusable(face: Face, scheme: str) -> None:
+    name = f"{face.id} ({face.source})" if face.source else face.id
+    count = schemes.scheme(scheme).points
+    if face.scheme != scheme or face.points.shape != (count, 2):
+        raise InputError(
+            f"{name}: {len(face.points)} points of scheme {face.scheme!r}, expected {count} of "
+            f"{scheme!r}. Leave such faces out, or train a model for their scheme."
         )
-    return Regions(np.stack([d[0] for d in done]), np.stack([d[1] for d in done]))
+    known = np.isfinite(face.points).all(axis=1)
+    if not known.all():
+        raise InputError(
+            f"{name}: point {int(known.argmin())} is not annotated, expected all {count} points. "
+            "Leave such faces out."
+        )
+
+
+def _targets(
+    regions: Regions, index: int, points: Points, angle_rad: float = 0.0, mirrored: bool = False
+) -> Targets:
+    """Of one face, after its picture was turned and then, perhaps, mirrored."""
+    if regions.poses is None or regions.weights is None:
+        return {"landmarks": points}
+    pose = moved(regions.poses[index], angle_rad, mirrored)
+    return {"landmarks": points, "pose": pose, "weight": regions.weights[index]}
+
+
+def _stacked(faces: Sequence[tuple[Picture, Targets]]) -> Batch:
+    images = np.stack([picture for picture, _ in faces]).astype(np.float32)
+    names = faces[0][1]
+    return images[..., None], {n: np.stack([targets[n] for _, targets in faces]) for n in names}
 
 
 @dataclass(frozen=True)
@@ -85,9 +133,7 @@ class Batches:
 
     def __getitem__(self, step: int) -> Batch:
         rng = np.random.default_rng([self.seed, step])
-        faces = [self._face(rng, *self._drawn(step, i)) for i in range(self.batch)]
-        images = np.stack([face[0] for face in faces]).astype(np.float32)
-        return images[..., None], np.stack([face[1] for face in faces])
+        return _stacked([self._face(rng, *self._drawn(step, i)) for i in range(self.batch)])
 
     def _drawn(self, step: int, slot: int) -> tuple[Regions, int]:
         """Which face lies in a slot: every face once a pass, in another order each pass."""
@@ -103,19 +149,18 @@ class Batches:
 
     def _face(
         self, rng: np.random.Generator, regions: Regions, index: int
-    ) -> tuple[Picture, Points]:
+    ) -> tuple[Picture, Targets]:
         augmenter = self.augmenter
+        placement = augmenter.placement(rng)
         picture, points = place(
-            regions.pictures[index],
-            regions.points[index],
-            ZOOM,
-            augmenter.placement(rng),
-            augmenter.size_px,
+            regions.pictures[index], regions.points[index], ZOOM, placement, augmenter.size_px
         )
-        if rng.random() < augmenter.strength.mirror:
+        mirrored = rng.random() < augmenter.strength.mirror
+        if mirrored:
             picture = cv2.flip(picture, 1).astype(np.uint8, copy=False)
             points = schemes.mirror(points, self.scheme)
-        return augmenter.spoil(picture, rng), points
+        targets = _targets(regions, index, points, placement.angle_rad, mirrored)
+        return augmenter.spoil(picture, rng), targets
 
     def stream(self, start: int, stop: int, workers: int = 2, ahead: int = 6) -> Iterator[Batch]:
         """Batches `start` to `stop`, made ahead of time by threads (OpenCV frees the lock)."""
@@ -137,10 +182,8 @@ def mean_shape(regions: Regions) -> Points:
 def plain(regions: Regions, size_px: int) -> Batch:
     """All faces unaugmented: the crops a model sees when it is measured."""
     middle = Placement(0, 1, 0, 0)
-    cut = [
-        place(p, q, ZOOM, middle, size_px)
-        for p, q in zip(regions.pictures, regions.points, strict=True)
-    ]
-    return np.stack([c[0] for c in cut]).astype(np.float32)[..., None], np.stack(
-        [c[1] for c in cut]
-    )
+    faces = []
+    for i, region in enumerate(regions.pictures):
+        picture, points = place(region, regions.points[i], ZOOM, middle, size_px)
+        faces.append((picture, _targets(regions, i, points)))
+    return _stacked(faces)

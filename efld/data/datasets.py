@@ -1,7 +1,6 @@
 """One door to every dataset: which faces are in which split, and what may be used for what."""
 
 import hashlib
-import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from efld.data import synthetic
 from efld.data.faces import TEST_PARTS, Face, Part
 from efld.data.layouts import layout_of, strict
 from efld.errors import InputError
+from efld.files import cache_folder
 
 Split = Literal["train", "validation", "common", "challenging", "test", "full", "all"]
 
@@ -99,11 +99,6 @@ def _rendered(part: Literal["train", "test"], count: int, limit: int | None) -> 
     if limit is not None and limit < count:
         return synthetic.faces(part, limit)
     return synthetic.faces(part, count, cache=cache_folder())
-
-
-def cache_folder() -> Path:
-    """Where rendered faces are kept: XDG's cache folder."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "efld"
 
 
 def hold_out(faces: Sequence[Face], share: float) -> tuple[list[Face], list[Face]]:

@@ -25,7 +25,12 @@ class Pose(NamedTuple):
 
 
 class Stored(Protocol):
-    """A picture inside a larger file: a video, a database."""
+    """A picture inside a larger file; its other fields say where: a frame, a row."""
+
+    @property
+    def path(self) -> Path:
+        """The larger file."""
+        ...
 
     def grey(self) -> Picture:
         """Reads it, `(height, width)`; raises InputError where it cannot."""
