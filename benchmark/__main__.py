@@ -7,14 +7,15 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from tqdm import tqdm
 
-from benchmark import accuracy, card, host
-from efld import files
+from benchmark import accuracy, accuracy_html, accuracy_report, card, host
+from efld import corrupt, files
+from efld.data import datasets
 from efld.errors import InputError, run_command
-from efld.metrics import THRESHOLD_PERCENT
+from efld.metrics import THRESHOLD_PERCENT, Normaliser
 from efld.runtime import load
 
 SCHEMA = 1
@@ -32,9 +33,12 @@ HELP = """examples:
 ACCURACY_HELP = """examples:
   python -m benchmark accuracy runs/efld-small/model.*.tflite
   python -m benchmark accuracy model.keras model.int8.tflite --data 300W --split common
+  python -m benchmark accuracy runs/*/model.int8.tflite --data 300W --robust --html compare.html
 
 Without --data the faces are the embedded synthetic ones: good to see what a step cost, no measure
-of how a model does on people.
+of how a model does on people. Every file is compared with the first one, face by face. Files of one
+folder runs/NAME are recorded in runs/NAME/bench/accuracy.json and shown in runs/NAME/accuracy.html
+unless --json and --html say where.
 """
 
 HOST_HELP = """examples:
@@ -74,16 +78,42 @@ def _named(argv: list[str]) -> str:
 def _parse(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser("python -m benchmark", description=HELP, **_HOW)
     commands = parser.add_subparsers(dest="command", required=True)
+    _add_accuracy(commands)
+    _add_host(commands)
+    sub = commands.add_parser("card", help="measure a run and publish it in pretrained/", **_HOW)
+    sub.add_argument("run", type=Path, help="runs/NAME, exported and quantized")
+    sub.add_argument("--data", type=Path, required=True, help="300-W: all splits are measured")
+    commands.add_parser("results", help="write the table of pretrained/ into README.md", **_HOW)
+    return parser.parse_args(argv)
+
+
+def _add_accuracy(commands: Any) -> None:
     sub = commands.add_parser(
         "accuracy", help="error on annotated faces", description=ACCURACY_HELP, **_HOW
     )
     sub.add_argument("files", nargs="+", type=Path, help=".keras, .onnx or .tflite of efld")
     sub.add_argument("--data", type=Path, help="a dataset's folder; default: synthetic faces")
     sub.add_argument(
-        "--split", choices=("common", "challenging", "full", "all"), default="full",
+        "--split", choices=get_args(datasets.Split), default="full",
         help="default: full, every test face",
     )  # fmt: skip
+    sub.add_argument(
+        "--normaliser", choices=get_args(Normaliser), default=accuracy.NORMALISER,
+        help=f"what errors are divided by; default: {accuracy.NORMALISER}",
+    )  # fmt: skip
+    sub.add_argument(
+        "--threshold", type=float, default=THRESHOLD_PERCENT, metavar="PERCENT",
+        help=f"where a failure begins, for AUC and FR; default: {THRESHOLD_PERCENT:g}",
+    )  # fmt: skip
+    sub.add_argument(
+        "--robust", action="store_true",
+        help="also with boxes that are off, blur, little light and covered parts",
+    )  # fmt: skip
+    sub.add_argument("--html", metavar="PATH", type=Path, help="page of the result")
     sub.add_argument("--json", metavar="PATH", help="record of the result; - for stdout")
+
+
+def _add_host(commands: Any) -> None:
     sub = commands.add_parser("host", help="latency and memory here", description=HOST_HELP, **_HOW)
     sub.add_argument("files", nargs="+", type=Path, help="any .onnx or .tflite")
     sub.add_argument(
@@ -93,11 +123,6 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     sub.add_argument("--seconds", type=float, default=3, help="for each file; default: 3")
     sub.add_argument("--seed", type=int, default=0, help="of the input and of the order")
     sub.add_argument("--json", metavar="PATH", help="record of the result; - for stdout")
-    sub = commands.add_parser("card", help="measure a run and publish it in pretrained/", **_HOW)
-    sub.add_argument("run", type=Path, help="runs/NAME, exported and quantized")
-    sub.add_argument("--data", type=Path, required=True, help="300-W: all splits are measured")
-    commands.add_parser("results", help="write the table of pretrained/ into README.md", **_HOW)
-    return parser.parse_args(argv)
 
 
 _HOW: dict[str, Any] = {
@@ -107,29 +132,38 @@ _HOW: dict[str, Any] = {
 
 
 def _accuracy(options: argparse.Namespace, command: str) -> None:
-    from efld.data.datasets import label, open_faces
-
+    folder = _run_folder(options.files)
     _check_json(options.json)
+    page = _page(options.html, folder)
+    ruler = accuracy.Ruler(options.normaliser, options.threshold)
     models = [load(path) for path in options.files]  # a wrong file is said before the long part
-    faces = open_faces(options.data, options.split)
-    data = label(options.data)
-    measured = accuracy.measure(models, faces)
-    rows = list(tqdm(measured, total=len(models), unit="file", leave=False, disable=None))
-    record = {
-        "schema": SCHEMA,
-        "command": command,
-        "data": data,
-        "split": options.split,
-        "box": "truth",
-        "normaliser": accuracy.NORMALISER,
-        "threshold_percent": THRESHOLD_PERCENT,
-        "files": [asdict(row) for row in rows],
-    }
-    heading = (
-        f"{data}, split {options.split}; error in % of the {accuracy.NORMALISER} distance, "
-        "truth box"
+    faces = datasets.open_faces(options.data, options.split)
+    measured = accuracy.measure(models, faces, ruler, corrupt.CONDITIONS if options.robust else ())
+    report = accuracy_report.Report(
+        command=command,
+        data=datasets.label(options.data),
+        split=options.split,
+        terms=datasets.terms(options.data) if options.data else "",
+        ruler=ruler,
+        faces=faces,
+        results=list(tqdm(measured, total=len(models), unit="file", leave=False, disable=None)),
     )
-    _report(f"{heading}\n{accuracy.table(rows)}", record, options.json)
+    record = folder / "bench" / "accuracy.json" if folder else None
+    _report(accuracy_report.text(report), report.record(), options.json or record)
+    if page is not None:
+        accuracy_html.write(page, report)
+        print(f"written: {page}", file=sys.stderr if options.json == STDOUT else sys.stdout)
+
+
+def _page(wanted: Path | None, folder: Path | None) -> Path | None:
+    """Where the page goes; without libraries for it, a page that nobody asked for is left out."""
+    if wanted is not None:
+        accuracy_html.check(wanted)
+        return wanted
+    if folder is not None and (library := accuracy_html.missing()) is not None:
+        print(f"no page: {library} is missing; pip install 'efld[benchmark]'", file=sys.stderr)
+        return None
+    return folder / "accuracy.html" if folder else None
 
 
 def _host(options: argparse.Namespace, command: str) -> None:
@@ -146,16 +180,16 @@ def _host(options: argparse.Namespace, command: str) -> None:
         f"ratio to {result.reference}"
     )
     record = {"schema": SCHEMA, "command": command, **asdict(result)}
-    _report(f"{heading}\n{host.table(result)}", record, options.json or _run_record(options.files))
+    folder = _run_folder(options.files)
+    default = folder / "bench" / "host.json" if folder else None
+    _report(f"{heading}\n{host.table(result)}", record, options.json or default)
 
 
-def _run_record(paths: Sequence[Path]) -> str | None:
-    """`runs/NAME/bench/host.json` when all files lie in `runs/NAME`."""
-    folders = {path.absolute().parent for path in paths}
+def _run_folder(paths: Sequence[Path]) -> Path | None:
+    """`runs/NAME` when all files lie there."""
+    folders = {path.parent for path in paths}
     folder = folders.pop()
-    if folders or folder.parent.name != "runs":
-        return None
-    return str(folder / "bench" / "host.json")
+    return None if folders or folder.absolute().parent.name != "runs" else folder
 
 
 def _check_json(where: str | None) -> None:
@@ -164,7 +198,7 @@ def _check_json(where: str | None) -> None:
         raise InputError(f"{where}: expected a file *.json to write to, or - for stdout.")
 
 
-def _report(table: str, record: dict[str, Any], where: str | None) -> None:
+def _report(table: str, record: dict[str, Any], where: str | Path | None) -> None:
     if where == STDOUT:
         print(table, file=sys.stderr)
         print(json.dumps(record, indent=2))

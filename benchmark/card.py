@@ -41,7 +41,7 @@ def measure(run: Path, data: Path, command: str) -> dict[str, Any]:
             raise InputError(f"{path}: no such file. Run export and quantize on {run} first.")
     models = [load(path) for path in paths]
     rows = {
-        split: [asdict(row) for row in accuracy.measure(models, open_faces(data, split))]
+        split: [asdict(result.row) for result in accuracy.measure(models, open_faces(data, split))]
         for split in SPLITS
     }
     for row in (row for split in rows.values() for row in split):

@@ -1,6 +1,7 @@
 """Landmarks drawn on a picture."""
 
 import math
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -12,9 +13,6 @@ from efld.geometry import Points
 Colour = tuple[int, int, int]  # blue, green, red
 ColourPicture = NDArray[np.uint8]  # (height, width, 3), blue, green, red
 
-LINE: Colour = (255, 190, 60)
-POINT: Colour = (255, 255, 255)
-RIM: Colour = (60, 30, 0)
 SHORTER_SIDE_PX = 480  # smaller pictures are enlarged: lines would hide the face
 LONGER_SIDE_PX = 4096  # no picture is enlarged beyond this
 SUBPIXEL_BITS = 4  # OpenCV draws at 1/16 px
@@ -40,13 +38,24 @@ def draw(picture: NDArray[np.uint8], points: Points, scheme_name: str) -> Colour
     return canvas
 
 
-def mark(canvas: ColourPicture, points: Points, scheme_name: str) -> None:
+class Ink(NamedTuple):
+    """Colours of the landmarks; a rim keeps points apart from bright skin."""
+
+    line: Colour = (255, 190, 60)
+    point: Colour = (255, 255, 255)
+    rim: Colour | None = (60, 30, 0)
+
+
+INK = Ink()
+
+
+def mark(canvas: ColourPicture, points: Points, scheme_name: str, ink: Ink = INK) -> None:
     """Draws on the picture itself, in its own size; points that are NaN are left out."""
     face_px = float(np.ptp(points[np.isfinite(points).all(axis=1)], axis=0).max(initial=0))
     for indices, closed in schemes.scheme(scheme_name).lines:
-        _line(canvas, points[list(indices)], closed, thickness_px=max(1, round(face_px / 200)))
+        _line(canvas, points[list(indices)], closed, ink.line, max(1, round(face_px / 200)))
     for centre in points[np.isfinite(points).all(axis=1)]:
-        _dot(canvas, centre, radius_px=max(1, face_px / 130))
+        _dot(canvas, centre, ink, radius_px=max(1, face_px / 130))
 
 
 def _enlarged(picture: NDArray[np.uint8], factor: int) -> ColourPicture:
@@ -56,15 +65,19 @@ def _enlarged(picture: NDArray[np.uint8], factor: int) -> ColourPicture:
     return np.array(colour, np.uint8)
 
 
-def _line(canvas: ColourPicture, points: Points, closed: bool, thickness_px: int) -> None:
+def _line(
+    canvas: ColourPicture, points: Points, closed: bool, colour: Colour, thickness_px: int
+) -> None:
     ends = np.roll(points, -1, axis=0)
     segments = np.stack([points, ends], axis=1)[: None if closed else -1]
     segments = segments[np.isfinite(segments).all(axis=(1, 2))]
     paths = list(np.rint(segments * (1 << SUBPIXEL_BITS)).astype(np.int32))
-    cv2.polylines(canvas, paths, False, LINE, thickness_px, cv2.LINE_AA, SUBPIXEL_BITS)
+    cv2.polylines(canvas, paths, False, colour, thickness_px, cv2.LINE_AA, SUBPIXEL_BITS)
 
 
-def _dot(canvas: ColourPicture, centre: Points, radius_px: float) -> None:
-    for colour, radius in ((RIM, 1.5 * radius_px), (POINT, radius_px)):
+def _dot(canvas: ColourPicture, centre: Points, ink: Ink, radius_px: float) -> None:
+    for colour, radius in ((ink.rim, 1.5 * radius_px), (ink.point, radius_px)):
+        if colour is None:
+            continue
         rim = np.rint((centre + radius * CIRCLE) * (1 << SUBPIXEL_BITS)).astype(np.int32)
         cv2.fillConvexPoly(canvas, rim, colour, cv2.LINE_AA, SUBPIXEL_BITS)

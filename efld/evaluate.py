@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from efld import geometry, metrics, schemes
+from efld.corrupt import UNCHANGED, Condition
 from efld.data.faces import Face
 from efld.errors import InputError
 from efld.geometry import Picture, Points
@@ -35,35 +36,85 @@ class Landmarker(Protocol):
     def __call__(self, crops: NDArray[Any], /) -> Points: ...
 
 
+@dataclass(frozen=True)
+class View:
+    """How a picture becomes a crop."""
+
+    input_px: int
+    box_factor: float
+    condition: Condition = UNCHANGED
+
+    @classmethod
+    def of(cls, spec: ModelSpec, condition: Condition = UNCHANGED) -> Self:
+        """What a model of `spec` wants to see."""
+        return cls(spec.input_px, spec.box_factor, condition)
+
+
 def cut(faces: Sequence[Face], spec: ModelSpec) -> Crops:
     """Decodes and crops faces: square of `spec.box_factor` times the longer side of the landmarks.
 
     Raises:
-        InputError: no faces, an unreadable picture, another number of points than the scheme of
-            `spec` has, or a spec that wants colour.
+        InputError: no faces, an unreadable picture, other points than the scheme of `spec` has, or
+            a spec that wants colour.
+    """
+    check_fit(faces, spec)
+    view = View.of(spec)
+    return cut_views(faces, [view])[view]
+
+
+def check_fit(faces: Sequence[Face], spec: ModelSpec) -> None:
+    """
+    Raises:
+        InputError: faces that a model of `spec` cannot be measured on, said before any is decoded.
     """
     if not faces:
         raise InputError("no faces to cut, expected at least one.")
     check_grey(spec)
     expected = schemes.scheme(spec.scheme).points
     for face in faces:
-        if face.points.shape != (expected, 2):
+        if face.points.shape != (expected, 2) or face.scheme != spec.scheme:
             raise InputError(
                 f"{face.id}: {len(face.points)} points; model {spec.model} (scheme {spec.scheme}) "
-                f"expects {expected}. Use a dataset of that scheme."
+                f"expects {expected}, found scheme {face.scheme}. Use a dataset of that scheme."
             )
+        if not annotated(face.points).any():
+            raise InputError(f"{face.id}: no point is annotated, expected one. Leave it out.")
+
+
+def annotated(points: Points) -> NDArray[np.bool_]:
+    """Which of `(..., points, 2)` landmarks are known, `(..., points)`."""
+    return np.asarray(np.isfinite(points).all(axis=-1))
+
+
+def cut_views(faces: Sequence[Face], views: Sequence[View]) -> dict[View, Crops]:
+    """Decodes each picture once and cuts all views of it. `check_fit` comes first."""
     with ThreadPoolExecutor() as pool:  # OpenCV releases the interpreter lock
-        cuts = list(pool.map(lambda face: _cut_one(face, spec), faces))
-    return Crops(
-        images=np.stack([image for image, _ in cuts])[..., np.newaxis],
-        truth=np.stack([points for _, points in cuts]),
-        ids=tuple(face.id for face in faces),
-    )
+        cuts = list(pool.map(lambda face: _cut_one(face, views), faces))
+    ids = tuple(face.id for face in faces)
+    return {
+        view: Crops(
+            images=np.stack([own[i][0] for own in cuts])[..., np.newaxis],
+            truth=np.stack([own[i][1] for own in cuts]),
+            ids=ids,
+        )
+        for i, view in enumerate(views)
+    }
 
 
-def _cut_one(face: Face, spec: ModelSpec) -> tuple[Picture, Points]:
-    box = geometry.truth_square(face.points, spec.box_factor)
-    return geometry.crop(face.grey(), box, spec.input_px), geometry.to_crop(face.points, box)
+def _cut_one(face: Face, views: Sequence[View]) -> list[tuple[Picture, Points]]:
+    picture = face.grey()
+    cuts = []
+    for view in views:
+        box = view.condition.box(truth_box(face, view.box_factor), face.id)
+        crop = geometry.crop(picture, box, view.input_px)
+        points = geometry.to_crop(face.points, box)
+        cuts.append((view.condition.picture(crop, face.id), points))
+    return cuts
+
+
+def truth_box(face: Face, factor: float) -> geometry.Box:
+    """The square around the annotated landmarks."""
+    return geometry.truth_square(face.points[annotated(face.points)], factor)
 
 
 def check_grey(spec: ModelSpec) -> None:

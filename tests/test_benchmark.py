@@ -49,7 +49,7 @@ def run(capsys: pytest.CaptureFixture[str], *argv: object) -> tuple[int, str, st
 def test_accuracy_of_a_right_and_a_wrong_model(tmp_path: Path) -> None:
     good = write_tflite(tmp_path / "good.tflite")
     off = write_tflite(tmp_path / "off.tflite", answer=OFF)
-    first, second = accuracy.measure([load(good), load(off)], faces())
+    first, second = (found.row for found in accuracy.measure([load(good), load(off)], faces()))
     assert (first.faces, first.model, first.file_bytes) == (4, "tiny", good.stat().st_size)
     assert first.nme_percent == pytest.approx(0, abs=1e-3)
     assert first.auc == pytest.approx(1, abs=1e-3)
