@@ -14,7 +14,7 @@ from efld.data.faces import Face
 from efld.metrics import PoseGrid
 from efld.statistics import LEVEL, Interval, interval
 
-SCHEMA = 1
+SCHEMA = 2
 TITLES = {
     "region": "NME % by region of the face",
     "attribute": "NME % by attribute",

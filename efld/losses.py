@@ -180,8 +180,12 @@ class PoseLoss(keras.losses.Loss):
 
 
 @keras.saving.register_keras_serializable("efld")
-def nme(y_true: Tensor, y_pred: Tensor) -> Tensor:
-    """NME by the outer eye corners of the 68-point scheme, percent: a metric to watch."""
-    left, right = outer_eyes("68")
+def nme(y_true: Tensor, y_pred: Tensor, scheme: str = "68") -> Tensor:
+    """NME by the outer eye corners, percent: a metric to watch.
+
+    Raises:
+        InputError: a point scheme without two eyes.
+    """
+    left, right = outer_eyes(scheme)
     size = ops.norm(y_true[:, left] - y_true[:, right], axis=-1)
     return 100 * ops.mean(ops.norm(y_true - y_pred, axis=-1), axis=1) / size

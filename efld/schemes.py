@@ -60,6 +60,11 @@ _SUBSETS = MappingProxyType({
 })  # fmt: skip
 
 
+def converts(source: str, target: str) -> bool:
+    """Whether `convert` knows the way; raises InputError for an unknown name."""
+    return scheme(source) is scheme(target) or (source, target) in _SUBSETS
+
+
 def convert(points: np.ndarray, source: str, target: str) -> np.ndarray:
     """Takes the points of `target` out of `(..., points, 2)` landmarks of `source`.
 
@@ -77,7 +82,7 @@ def convert(points: np.ndarray, source: str, target: str) -> np.ndarray:
         )
     if scheme(target) is scheme(source):
         return points
-    if (source, target) not in _SUBSETS:
+    if not converts(source, target):
         known = ", ".join(f"{one} -> {other}" for one, other in _SUBSETS)
         raise InputError(f"no map from scheme {source!r} to {target!r}, expected {known}.")
     return points[..., list(_SUBSETS[source, target]), :]

@@ -1,5 +1,6 @@
 """Reading faces: formats, layouts, splits."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -124,3 +125,25 @@ def test_files_as_their_owners_lay_them_out_are_read(real_data: Path) -> None:
         assert (one.points > -20).all()
         assert (one.points < np.array([width, height]) + 20).all(), one.id
     assert {one.id.split("/", 1)[0] for one in faces} == {"afw", "helen", "lfpw"}
+
+
+def test_faces_of_other_schemes_are_converted_or_left_out_and_it_is_said() -> None:
+    hidden = POINTS.copy()
+    hidden[0] = np.nan
+    wflw = np.arange(196, dtype=np.float32).reshape(98, 2)
+    faces = [
+        face("a_1"),
+        replace(face("b_1"), points=wflw, scheme="98"),
+        replace(face("c_1"), points=POINTS[:39], scheme="39"),
+        replace(face("d_1"), points=hidden),
+    ]
+    kept, said = datasets.fitting(faces, "68")
+    assert [(one.id, one.scheme, len(one.points)) for one in kept] == [
+        ("a_1", "68", 68),
+        ("b_1", "68", 68),
+    ]
+    assert said == (
+        "1 converted from 98 points, 1 left out: 39 points, 1 left out: not all points annotated"
+    )
+    with pytest.raises(InputError, match="no face with 29 points among 4: 2 left out: 68 points"):
+        datasets.fitting([*faces[:3], face("e_1")], "29")

@@ -1,6 +1,5 @@
 """Folders of pictures with `.pts`: any scheme, Menpo, a split by folder names."""
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +8,7 @@ import pytest
 from efld.data import datasets
 from efld.data.layouts import layout_of
 from efld.errors import InputError
-from tests.tiny_data import POINTS, put, read_all
+from tests.tiny_data import POINTS, close, put, read_all
 
 RNG = np.random.default_rng(1)
 
@@ -71,17 +70,9 @@ def test_300w_takes_68_points_only(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_listed_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A superuser may list everything, so the refusal is played."""
     put(tmp_path, "open/a")
     put(tmp_path, "closed/b")
-    real = os.scandir
-
-    def refuse(path: str) -> object:
-        if str(path).endswith("closed"):
-            raise PermissionError(13, "Permission denied", str(path))
-        return real(path)
-
-    monkeypatch.setattr("os.scandir", refuse)
+    close(monkeypatch, "closed")
     faces, damage = read_all(layout_of(tmp_path / "open"), tmp_path)
     assert [face.id for face in faces] == ["open/a"]
     assert "closed: cannot be listed (Permission denied)" in damage[0]

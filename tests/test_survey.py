@@ -1,7 +1,6 @@
 """`python -m efld data`: what lies in a folder, what is damaged, the contact sheet."""
 
 import json
-import os
 from collections import Counter
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from efld.data.survey.find import find
 from efld.data.survey.sheet import NOTHING, TILE_PX, choose, contact_sheet
 from efld.data.survey.survey import Dataset, survey
 from efld.predict import read_colour
-from tests.tiny_data import POINTS, put
+from tests.tiny_data import POINTS, close, put
 
 
 @pytest.fixture
@@ -161,17 +160,9 @@ def test_links_in_a_circle_end(here: Path) -> None:
 def test_a_folder_that_cannot_be_listed_is_said(
     here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A superuser may list everything, so the refusal is played."""
     put(here / "data", "open/a")
     (here / "data" / "closed").mkdir()
-    real = os.scandir
-
-    def refuse(path: str) -> object:
-        if str(path).endswith("closed"):
-            raise PermissionError(13, "Permission denied", str(path))
-        return real(path)
-
-    monkeypatch.setattr("os.scandir", refuse)
+    close(monkeypatch, "closed")
     found = survey(here / "data")
     assert [one.total for one in found.datasets] == [1]
     assert "closed: cannot be listed (Permission denied)" in found.damage[0]

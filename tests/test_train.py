@@ -10,11 +10,13 @@ import sys
 import time
 from pathlib import Path
 
+import cv2
 import keras
 import numpy as np
 import pytest
 
 from efld.data import datasets
+from efld.data.pts import write_pts
 from efld.errors import InputError
 from efld.runtime import load
 from efld.spec import ModelSpec
@@ -59,6 +61,20 @@ def test_the_efld_loss_leaves_a_plain_landmark_model(tmp_path: Path) -> None:
     assert found.shape == (1, 68, 2)
     state = keras.models.load_model(run / "last.keras")
     assert set(state.output) == {"landmarks", "pose"}
+
+
+def test_a_model_of_98_points(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for i in range(12):
+        cv2.imwrite(str(tmp_path / f"face{i}.png"), rng.integers(0, 256, (80, 80), np.uint8))
+        write_pts(tmp_path / f"face{i}.pts", rng.uniform(10, 70, (98, 2)).astype(np.float32))
+    run = tmp_path / "run"
+    tiny = {"faces": 0, "batch": 4, "epochs": 1, "epoch_steps": 1, "validation": 0.4}
+    config = changed(PRESETS["smoke"], {**tiny, "data": str(tmp_path), "scheme": "98"})
+    loop.train(config, run, resume=False, overwrite=False, say=lambda _: None)
+    model = load(run / "model.keras")
+    assert model.spec.scheme == "98"
+    assert model(np.zeros((1, 112, 112, 1), np.uint8)).shape == (1, 98, 2)
 
 
 def test_a_run_leaves_its_files(finished: Path) -> None:

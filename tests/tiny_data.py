@@ -1,9 +1,11 @@
 """Small annotated pictures for tests."""
 
+import os
 from pathlib import Path
 
 import cv2
 import numpy as np
+import pytest
 
 from efld.data.faces import Face
 from efld.data.layouts.layout import Layout
@@ -37,3 +39,15 @@ def read_all(layout: Layout, root: Path) -> tuple[list[Face], list[str]]:
     damage: list[str] = []
     faces = list(layout.read(root, lambda error: damage.append(str(error))))
     return faces, damage
+
+
+def close(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Nobody may list a folder of that name; played, since a superuser may list everything."""
+    real = os.scandir
+
+    def refuse(path: str) -> object:
+        if str(path).endswith(name):
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path)
+
+    monkeypatch.setattr("os.scandir", refuse)

@@ -24,6 +24,7 @@ class TrainConfig:
     extra_share: Annotated[float, "for this share of the epochs"] = 0.7
     faces: Annotated[int, "use only so many faces of `data`; 0 = all"] = 0
     init: Annotated[str, "start from the weights of this .keras file"] = ""
+    scheme: Annotated[str, "points of the model; other faces are converted or left out"] = "68"
     loss: Annotated[str, "l1, l2, wing, awing-literal, awing-symmetric, efld or efld-wing"] = "wing"
     epochs: Annotated[int, "how often the validation part is measured"] = 100
     epoch_steps: Annotated[int, "steps an epoch"] = 100

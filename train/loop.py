@@ -2,37 +2,22 @@
 
 import importlib.metadata
 import shutil
-from collections.abc import Callable
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 import keras
-import numpy as np
 
-from efld import attributes, files
-from efld.data import datasets
-from efld.data.batches import (
-    Array,
-    Batch,
-    Batches,
-    Regions,
-    Source,
-    Targets,
-    cut_regions,
-    mean_shape,
-    plain,
-)
-from efld.data.faces import Face
+from efld import files
+from efld.data.batches import Batch, Batches, mean_shape, plain
 from efld.errors import InputError, one_line
 from efld.losses import POSE_LOSSES, LandmarkLoss, PoseLoss, nme
 from efld.models import zoo
 from efld.models.pose_branch import JointModel, landmarks_of, with_pose
-from efld.pose import head_pose
+from efld.schemes import outer_eyes
 from efld.spec import ModelSpec
 from train.config import TrainConfig, flat
+from train.feed import Data, Say, fed, load
 from train.journal import Journal
 
-Say = Callable[[str], None]
 BATCH_NORM_STEPS = 40
 
 
@@ -51,7 +36,12 @@ def train(config: TrainConfig, run: Path, *, resume: bool, overwrite: bool, say:
         model = compiled(config, data)
         begin(config, run)
     batches = Batches(
-        data.sources, config.batch, model.input_shape[1], config.augmentation, config.seed
+        data.sources,
+        config.batch,
+        model.input_shape[1],
+        config.augmentation,
+        config.seed,
+        config.scheme,
     )
     done = int(model.optimizer.iterations) // config.epoch_steps
     say(f"{run}: {config.model}, {done} of {config.epochs} epochs done")
@@ -86,22 +76,6 @@ def fit(
     )
 
 
-def fed(model: keras.Model, batch: Batch) -> tuple[Array, Array | Targets]:
-    """A batch in the form that the model's loss takes."""
-    images, targets = batch
-    return images, targets if isinstance(model, JointModel) else targets["landmarks"]
-
-
-@dataclass(frozen=True)
-class Data:
-    """What a run sees."""
-
-    sources: list[Source]
-    validation: Regions
-    names: tuple[str, ...]  # for the spec
-    terms: str
-
-
 def check_run(config: TrainConfig, run: Path, *, resume: bool, overwrite: bool) -> None:
     """Refuses unknown names, and what would destroy or mix up an earlier run; changes nothing.
 
@@ -110,6 +84,7 @@ def check_run(config: TrainConfig, run: Path, *, resume: bool, overwrite: bool) 
     """
     zoo.entry(config.model)
     loss_of(config, input_px=1)
+    outer_eyes(config.scheme)
     path = run / "config.json"
     if resume and not path.exists():
         raise InputError(f"{run}: no {path.name} in it, so nothing to resume. Leave out --resume.")
@@ -138,34 +113,6 @@ def versions() -> dict[str, str]:
     return {"backend": backend, **{name: importlib.metadata.version(name) for name in names}}
 
 
-def load(config: TrainConfig, say: Say) -> Data:
-    """Reads the training faces and holds some out for validation. Never opens a test face."""
-    faces = {_root(config.data): datasets.training_faces(_root(config.data), config.faces or None)}
-    kept, held = datasets.hold_out(faces[_root(config.data)], config.validation)
-    sources = [Source(regions_of(kept, config))]
-    if config.extra:
-        extra = faces[_root(config.extra)] = datasets.training_faces(_root(config.extra))
-        until = round(config.extra_share * config.epochs) * config.epoch_steps
-        sources.append(Source(regions_of(extra, config), until))
-    names = tuple(f"{datasets.label(root)} ({len(found)} faces)" for root, found in faces.items())
-    say(f"{' + '.join(names)}; {len(held)} held out for validation")
-    terms = "; ".join(map(datasets.terms, faces))
-    return Data(sources, regions_of(held, config), names, terms)
-
-
-def regions_of(faces: list[Face], config: TrainConfig) -> Regions:
-    """The faces as batches draw them; with pose and weight where the loss asks for them."""
-    regions = cut_regions(faces, config.box_factor)
-    if config.loss not in POSE_LOSSES:
-        return regions
-    poses = head_pose(np.stack([face.points for face in faces])).astype(np.float32)
-    return replace(regions, poses=poses, weights=attributes.weights(attributes.classes(faces)))
-
-
-def _root(text: str) -> Path | None:
-    return Path(text) if text else None
-
-
 def compiled(config: TrainConfig, data: Data) -> keras.Model:
     """A new model, its output starting at the mean shape of its own training faces."""
     shape = mean_shape(data.sources[0].regions).round(3)
@@ -183,10 +130,11 @@ def compiled(config: TrainConfig, data: Data) -> keras.Model:
     optimizer = keras.optimizers.AdamW(
         schedule, weight_decay=config.weight_decay, use_ema=True, ema_momentum=config.average
     )
+    watched = keras.metrics.MeanMetricWrapper(nme, "nme", scheme=config.scheme)
     model.compile(
         optimizer,
         loss_of(config, model.input_shape[1]),
-        metrics={"landmarks": nme} if isinstance(model, JointModel) else [nme],
+        metrics={"landmarks": watched} if isinstance(model, JointModel) else [watched],
         # XLA on a CPU is several times slower than TensorFlow's kernels; JAX has nothing else.
         jit_compile=keras.backend.backend() != "tensorflow",
     )
@@ -238,6 +186,7 @@ def finish(
     spec = ModelSpec(
         model=config.model,
         input_px=model.input_shape[1],
+        scheme=config.scheme,
         box_factor=config.box_factor,
         data=data.names,
         licence=data.terms,

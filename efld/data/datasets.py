@@ -3,9 +3,13 @@
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal, get_args
 
+import numpy as np
+
+from efld import schemes
 from efld.data import synthetic
 from efld.data.faces import TEST_PARTS, Face, Part
 from efld.data.layouts import layout_of, strict
@@ -63,6 +67,34 @@ def training_faces(root: Path | None, limit: int | None = None) -> list[Face]:
         InputError: as `open_faces`.
     """
     return open_faces(root, "train" if has_split(root) else "all", limit)
+
+
+def fitting(faces: Sequence[Face], scheme: str) -> tuple[list[Face], str]:
+    """The faces with all points of a scheme, and in words what became of the others.
+
+    Faces of a scheme that holds these points are converted; the rest are left out, as are faces
+    with points that are not annotated.
+
+    Raises:
+        InputError: unknown scheme, or no face is left.
+    """
+    kept: list[Face] = []
+    fate: Counter[str] = Counter()
+    for face in faces:
+        if not np.isfinite(face.points).all():
+            fate["left out: not all points annotated"] += 1
+        elif face.scheme == scheme:
+            kept.append(face)
+        elif schemes.converts(face.scheme, scheme):
+            fate[f"converted from {face.scheme} points"] += 1
+            points = schemes.convert(face.points, face.scheme, scheme)
+            kept.append(replace(face, points=points, scheme=scheme, visible=None))
+        else:
+            fate[f"left out: {face.scheme} points"] += 1
+    words = ", ".join(f"{count} {what}" for what, count in fate.items())
+    if not kept:
+        raise InputError(f"no face with {scheme} points among {len(faces)}: {words}.")
+    return kept, words
 
 
 def label(root: Path | None) -> str:

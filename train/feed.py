@@ -1,0 +1,71 @@
+"""What a run sees: training faces, and batches in the form that its loss takes."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from efld import attributes
+from efld.data import datasets
+from efld.data.batches import Array, Batch, Regions, Source, Targets, cut_regions
+from efld.data.faces import Face
+from efld.losses import POSE_LOSSES
+from efld.models.pose_branch import JointModel
+from efld.pose import head_pose
+from train.config import TrainConfig
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Data:
+    """What a run sees."""
+
+    sources: list[Source]
+    validation: Regions
+    names: tuple[str, ...]  # for the spec
+    terms: str
+
+
+def load(config: TrainConfig, say: Say) -> Data:
+    """Reads the training faces and holds some out for validation. Never opens a test face."""
+    roots = [Path(config.data) if config.data else None]
+    faces, name = _usable(roots[0], config, config.faces or None)
+    names = [name]
+    kept, held = datasets.hold_out(faces, config.validation)
+    sources = [Source(regions_of(kept, config))]
+    if config.extra:
+        roots.append(Path(config.extra))
+        extra, name = _usable(roots[1], config)
+        names.append(name)
+        until = round(config.extra_share * config.epochs) * config.epoch_steps
+        sources.append(Source(regions_of(extra, config), until))
+    say(f"{' + '.join(names)}; {len(held)} held out for validation")
+    terms = "; ".join(map(datasets.terms, roots))
+    return Data(sources, regions_of(held, config), tuple(names), terms)
+
+
+def _usable(
+    root: Path | None, config: TrainConfig, limit: int | None = None
+) -> tuple[list[Face], str]:
+    """The training faces that have the model's points, and a line about them."""
+    faces, rest = datasets.fitting(datasets.training_faces(root, limit), config.scheme)
+    return faces, f"{datasets.label(root)} ({len(faces)} faces{f'; {rest}' if rest else ''})"
+
+
+def regions_of(faces: list[Face], config: TrainConfig) -> Regions:
+    """The faces as batches draw them; with pose and weight where the loss asks for them."""
+    regions = cut_regions(faces, config.box_factor, config.scheme)
+    if config.loss not in POSE_LOSSES:
+        return regions
+    points = np.stack([face.points for face in faces])
+    poses = head_pose(points, config.scheme).astype(np.float32)
+    return replace(regions, poses=poses, weights=attributes.weights(attributes.classes(faces)))
+
+
+def fed(model: keras.Model, batch: Batch) -> tuple[Array, Array | Targets]:
+    """A batch in the form that the model's loss takes."""
+    images, targets = batch
+    return images, targets if isinstance(model, JointModel) else targets["landmarks"]
