@@ -94,8 +94,8 @@ def _add_accuracy(commands: Any) -> None:
     sub.add_argument("files", nargs="+", type=Path, help=".keras, .onnx or .tflite of efld")
     sub.add_argument("--data", type=Path, help="a dataset's folder; default: synthetic faces")
     sub.add_argument(
-        "--split", choices=get_args(datasets.Split), default="full",
-        help="default: full, every test face",
+        "--split", choices=get_args(datasets.Split),
+        help="default: full, every test face; all, where a dataset has no split",
     )  # fmt: skip
     sub.add_argument(
         "--normaliser", choices=get_args(Normaliser), default=accuracy.NORMALISER,
@@ -137,12 +137,13 @@ def _accuracy(options: argparse.Namespace, command: str) -> None:
     page = _page(options.html, folder)
     ruler = accuracy.Ruler(options.normaliser, options.threshold)
     models = [load(path) for path in options.files]  # a wrong file is said before the long part
-    faces = datasets.open_faces(options.data, options.split)
+    split = options.split or datasets.default_split(options.data)
+    faces = datasets.open_faces(options.data, split)
     measured = accuracy.measure(models, faces, ruler, corrupt.CONDITIONS if options.robust else ())
     report = accuracy_report.Report(
         command=command,
         data=datasets.label(options.data),
-        split=options.split,
+        split=split,
         terms=datasets.terms(options.data) if options.data else "",
         ruler=ruler,
         faces=faces,
@@ -195,7 +196,7 @@ def _run_folder(paths: Sequence[Path]) -> Path | None:
 def _check_json(where: str | None) -> None:
     """Refuses a bad place before the measurement, not after it."""
     if where not in (None, STDOUT) and (Path(str(where)).suffix != ".json" or Path(where).is_dir()):
-        raise InputError(f"{where}: expected a file *.json to write to, or - for stdout.")
+        raise InputError(f"--json {where!r}: expected a file *.json to write to, or - for stdout.")
 
 
 def _report(table: str, record: dict[str, Any], where: str | Path | None) -> None:

@@ -39,8 +39,8 @@ class Ruler:
         size = metrics.NORMALISERS[self.normaliser](points, faces[0].scheme)
         for bad in np.flatnonzero(~(size > 0)).tolist():
             raise InputError(
-                f"{faces[bad].id}: {self.normaliser} distance {size[bad]}, expected above 0. "
-                "Choose another normaliser or leave the face out."
+                f"{faces[bad].source or faces[bad].id}: {metrics.MEANING[self.normaliser]} is "
+                f"{size[bad]:g}, expected above 0. Mend the annotation or leave the face out."
             )
 
 
@@ -71,6 +71,7 @@ class Result:
     errors_percent: Values  # (faces,) NME
     point_errors: NDArray[np.float64]  # (faces, points) percent, NaN where not annotated
     changed: dict[str, Values]  # condition -> (faces,) NME
+    trained_on: tuple[str, ...]
 
 
 def measure(
@@ -82,10 +83,13 @@ def measure(
     """Measures one opened file after the other; pictures are decoded once for all of them.
 
     Raises:
-        InputError: faces that do not fit a model, files of different point schemes, a normaliser
-            that the scheme does not have, or an int8 file whose scales were set on test faces of
-            the split.
+        InputError: a file given twice, faces that do not fit a model, files of different point
+            schemes, a normaliser that the scheme does not have, or an int8 file whose scales were
+            set on test faces of the split.
     """
+    paths = [model.path.resolve() for model in models]
+    for path in (path for path in paths if paths.count(path) > 1):
+        raise InputError(f"{path}: is given twice, expected different files.")
     tested = {face.id for face in faces if face.part in TEST_PARTS}
     for model in models:
         _refuse_other_scheme(model, models[0])
@@ -142,7 +146,16 @@ def _measure_one(
         for condition, own in crops.items()
         if condition is not corrupt.UNCHANGED
     }
-    return Result(row, interval(errors), float(nrmse), points, errors, point_errors, changed)
+    return Result(
+        row=row,
+        spread=interval(errors),
+        nrmse_percent=float(nrmse),
+        points=points,
+        errors_percent=errors,
+        point_errors=point_errors,
+        changed=changed,
+        trained_on=model.spec.data,
+    )
 
 
 @dataclass(frozen=True)

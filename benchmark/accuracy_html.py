@@ -1,5 +1,6 @@
 """The page of a report: one file that needs no network, the same bytes for the same report."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -59,8 +60,8 @@ def check(path: Path) -> None:
     """
     if path.suffix != ".html" or path.is_dir():
         raise InputError(f"{path}: expected a file *.html to write to.")
-    if not path.parent.is_dir():
-        raise InputError(f"{path}: no folder {path.parent} to write to. Make it first.")
+    if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
+        raise InputError(f"{path}: {path.parent} is no folder to write to. Make it first.")
     if (library := missing()) is not None:
         raise InputError(
             f"{path}: {library} is not installed, expected for a page. "
@@ -101,7 +102,7 @@ def _bars(report: Report, kind: str) -> list[tuple[str, int, list[Bar]]]:
     longest = max((found.high for group in own for found in group.nme_percent), default=0) or 1
     return [
         (
-            group.name,
+            report.meant(group),
             group.faces,
             [
                 Bar(

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from benchmark.accuracy import Group, Result, Ruler, flags_of, groups, labels, poses
-from efld import metrics, statistics
-from efld.data.faces import Face
+from efld import attributes, metrics, statistics
+from efld.data.faces import TEST_PARTS, Face
 from efld.metrics import PoseGrid
 from efld.statistics import LEVEL, Interval, interval
 
@@ -61,8 +61,19 @@ class Report:
 
     def title(self, kind: str) -> str:
         """Heading of a kind of group."""
-        derived = kind == "attribute" and any(face.attributes is None for face in self.faces)
-        return TITLES[kind] + (", from the true points" if derived else "")
+        ours = kind == "attribute" and self.derived
+        return TITLES[kind] + (", from the true points" if ours else "")
+
+    @property
+    def derived(self) -> bool:
+        """Whether attributes are ours and not the dataset's."""
+        return any(face.attributes is None for face in self.faces)
+
+    def meant(self, group: Group) -> str:
+        """A group's name, and what it is where it is ours."""
+        meaning = attributes.MEANING.get(group.name)
+        ours = meaning and self.derived and group.kind == "attribute"
+        return f"{group.name} ({meaning})" if ours else group.name
 
     @property
     def heading(self) -> str:
@@ -72,11 +83,20 @@ class Report:
         return f"{self.data}, split {self.split}: {len(parts)} faces ({counts})"
 
     @property
+    def caution(self) -> str:
+        """What the files were trained on, where the faces are not for testing alone."""
+        if all(face.part in TEST_PARTS for face in self.faces):
+            return ""
+        seen = dict.fromkeys(name for own in self.results for name in own.trained_on)
+        return f"not only test faces; the files were trained on: {', '.join(seen) or 'not said'}"
+
+    @property
     def how(self) -> str:
         """Ruler and box rule."""
         factors = dict.fromkeys(f"{result.row.box_factor:g}" for result in self.results)
         text = (
-            f"error in % of the {self.ruler.normaliser} distance; truth box: square, "
+            f"error in % of the {metrics.MEANING[self.ruler.normaliser]} "
+            f"({self.ruler.normaliser}); truth box: square, "
             f"{' or '.join(factors)} times the longer side of the true landmarks' box"
         )
         missing = int(np.isnan(self.results[0].point_errors).sum())
@@ -141,7 +161,8 @@ def _mean(found: Interval) -> dict[str, Any]:
 
 def text(report: Report) -> str:
     """The report for a terminal."""
-    blocks = [f"{report.heading}\n{report.how}", table(report), "\n".join(report.comparisons)]
+    heading = filter(None, [report.heading, report.how, report.caution])
+    blocks = ["\n".join(heading), table(report), "\n".join(report.comparisons)]
     blocks += [_group_table(report, kind) for kind in TITLES]
     blocks += [_pose_table(report)] if report.grids else []
     return "\n\n".join(block for block in blocks if block)
@@ -180,7 +201,7 @@ def _group_table(report: Report, kind: str) -> str:
     if not own:
         return ""
     head = [report.title(kind), "faces", *report.columns]
-    rows = [head, *([g.name, str(g.faces), *_values(g, report.results)] for g in own)]
+    rows = [head, *([report.meant(g), str(g.faces), *_values(g, report.results)] for g in own)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
         "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows
@@ -219,10 +240,10 @@ def _pose_table(report: Report) -> str:
     grid = report.grids[0]
     rows, columns = shown(grid)
     title = f"NME % (faces) by head pose, degrees, {report.names[0]}; yaw across, pitch down"
-    lines = [title, " " * 9 + "".join(f"{bin_label(grid, column):>17}" for column in columns)]
+    lines = [title, " " * 9 + "".join(f"{bin_label(grid, column):>19}" for column in columns)]
     for row in rows:
         cells = [_cell(grid, row, column) for column in columns]
-        lines.append(f"{bin_label(grid, row):>9}" + "".join(f"{cell:>17}" for cell in cells))
+        lines.append(f"{bin_label(grid, row):>9}" + "".join(f"{cell:>19}" for cell in cells))
     return "\n".join(lines)
 
 

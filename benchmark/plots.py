@@ -20,7 +20,7 @@ def colour(index: int) -> str:
     return COLOURS[index % len(COLOURS)]
 
 
-def ced(errors_percent: Sequence[Values], normaliser: str, threshold: float) -> str:
+def ced(errors_percent: Sequence[Values], normaliser: metrics.Normaliser, threshold: float) -> str:
     """Cumulative error distributions over one another, an `<svg>` element.
 
     Args:
@@ -45,7 +45,7 @@ def ced(errors_percent: Sequence[Values], normaliser: str, threshold: float) -> 
         axes.set(
             xlim=(0, at_percent[-1]),
             ylim=(0, 1),
-            xlabel=f"NME of a face, % of the {normaliser} distance",
+            xlabel=f"NME of a face, % of the {metrics.MEANING[normaliser]}",
             ylabel="share of faces with at most that",
         )
         axes.grid(color="#dddddd", linewidth=0.6)

@@ -3,6 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Sequence
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,16 @@ FRONTAL_RAD = math.radians(10)
 NOD_RAD = math.radians(12)
 OPEN_MOUTH = 0.25  # gap between the inner lips over the distance of the mouth's corners
 UPPER_LIP, LOWER_LIP, MOUTH_CORNERS = (61, 62, 63), (67, 66, 65), (48, 54)  # 68 points
+
+
+MEANING = MappingProxyType({
+    "profile": f"yaw beyond {math.degrees(PROFILE_RAD):.0f}°",
+    "frontal": f"yaw and pitch within {math.degrees(FRONTAL_RAD):.0f}°",
+    "head-up": f"pitch beyond -{math.degrees(NOD_RAD):.0f}°",
+    "head-down": f"pitch beyond {math.degrees(NOD_RAD):.0f}°",
+    "expression": f"mouth open by {OPEN_MOUTH:g} of its width",
+    "occlusion": "a point is hidden",
+})  # fmt: skip
 
 
 def of(face: Face) -> frozenset[str]:

@@ -73,6 +73,14 @@ NORMALISERS: MappingProxyType[Normaliser, Callable[[Points, str], Values]] = Map
 })  # fmt: skip
 
 
+MEANING: MappingProxyType[Normaliser, str] = MappingProxyType({
+    "inter-ocular": "distance of the outer eye corners",
+    "inter-pupil": "distance of the eye centres",
+    "box": "size of the landmarks' box, sqrt(width * height)",
+    "diagonal": "diagonal of the landmarks' box",
+})  # fmt: skip
+
+
 def point_errors_percent(
     predicted: Points, truth: Points, scheme_name: str, normaliser: Normaliser = "inter-ocular"
 ) -> NDArray[np.float64]:

@@ -107,7 +107,9 @@ def load(path: Path, threads: int = 1) -> LandmarkModel:
         spec = tflite_file.read_spec(path)  # before opening, which logs a line
         return LandmarkModel(_given(spec, path), path, open_session(path, threads))
     if path.suffix == ".keras" and path.is_file():
-        spec = ModelSpec.read(path.with_name("spec.json"))
+        if not (beside := path.with_name("spec.json")).is_file():
+            raise InputError(f"{path}: expected {beside.name} beside it, which training writes.")
+        spec = ModelSpec.read(beside)
         return LandmarkModel(spec, path, open_session(path, threads))
     session = open_session(path, threads)
     text = session.metadata().get(METADATA_NAME) if isinstance(session, OnnxSession) else None

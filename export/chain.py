@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from efld import evaluate, files, runtime, tflite_file
-from efld.data.datasets import has_split, label, open_faces
+from efld.data.datasets import default_split, label, open_faces
 from efld.errors import InputError
 from efld.evaluate import Crops
 from efld.spec import ModelSpec
@@ -33,7 +33,7 @@ class Evaluation:
 
     @property
     def used_split(self) -> str:
-        return self.split or ("common" if has_split(self.root) else "all")
+        return self.split or default_split(self.root, quick=True)
 
     def crops(self, spec: ModelSpec) -> Crops:
         return evaluate.cut(open_faces(self.root, self.used_split), spec)

@@ -95,7 +95,7 @@ def test_normaliser_and_threshold_are_used_and_named(
     assert row["nme_percent"] == pytest.approx(OFF_PERCENT * 0.4, rel=1e-3)
     assert row["auc"] == pytest.approx(1 - 5 / 20, rel=1e-3)
     assert row["nme_interval"] == pytest.approx([row["nme_percent"]] * 2)
-    assert "diagonal distance" in err
+    assert "diagonal of the landmarks' box" in err
     assert "AUC@0.2" in err
     assert "2 faces (none 2)" in err
 
@@ -156,7 +156,7 @@ def test_a_page_that_nobody_asked_for_may_lack_libraries(
         (["--threshold", "0"], "threshold 0 %, expected above 0"),
         (["--threshold", "nan"], "threshold nan %"),
         (["--html", "page"], "page: expected a file *.html"),
-        (["--html", "none/page.html"], "no folder none"),
+        (["--html", "none/page.html"], "none is no folder to write to"),
     ],
 )
 def test_bad_options_are_said_before_the_measurement(
@@ -180,7 +180,9 @@ def test_models_faces_and_normaliser_must_fit(
     eyeless = [
         replace(faces(1)[0], points=np.where(np.arange(68)[:, None] == 36, np.nan, POINTS_PX))
     ]
-    with pytest.raises(InputError, match="<b>&0: inter-ocular distance nan, expected above 0"):
+    with pytest.raises(
+        InputError, match="<b>&0: distance of the outer eye corners is nan, expected above 0"
+    ):
         next(accuracy.measure(models, eyeless))
     assert next(accuracy.measure(models, eyeless, Ruler("box"))).row.faces == 1
     other = models[1]
@@ -206,3 +208,16 @@ def test_a_thumbnail_draws_the_truth_only_where_wanted(with_truth: bool) -> None
     blue, _, red = cv2.split(picture.astype(np.int16))
     assert (red - blue).max() > 100  # orange: found
     assert ((blue - red).max() > 60) == with_truth  # sky blue: true
+
+
+def test_faces_that_are_not_for_testing_are_said(models: list[LandmarkModel]) -> None:
+    own = [replace(face, part="train", attributes=None) for face in faces()]
+    results = list(accuracy.measure(models, own))
+    said = text(Report("python -m x", "set", "train", "", Ruler(), own, results))
+    assert f"the files were trained on: {', '.join(SPEC.data) or 'not said'}" in said
+    assert "head-down (pitch beyond 12°)" in said
+
+
+def test_a_file_given_twice_is_refused(models: list[LandmarkModel]) -> None:
+    with pytest.raises(InputError, match=r"good\.tflite: is given twice"):
+        list(accuracy.measure([models[0], models[0]], faces()))

@@ -73,7 +73,7 @@ def test_accuracy_command_prints_json_alone_on_stdout(
     record = json.loads(out)
     assert code == 0
     assert (record["schema"], record["split"], record["data"]) == (
-        1,
+        2,
         "all",
         "/".join(data.parts[-2:]),
     )
@@ -155,7 +155,7 @@ BAD = {
     "host, no threads": (["host", "m.tflite", "--threads", "0"], "threads 0, expected 1 to"),
     "host, no time": (["host", "m.tflite", "--seconds", "0"], "seconds 0.0, expected"),
     "host, nan": (["host", "m.tflite", "--seconds", "nan"], "seconds nan, expected"),
-    "host, json": (["host", "m.tflite", "--json", "out.txt"], "out.txt: expected a file *.json"),
+    "host, json": (["host", "m.tflite", "--json", "out.txt"], "expected a file *.json to write to"),
 }
 
 

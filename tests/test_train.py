@@ -39,6 +39,11 @@ def history(run: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+def test_a_negative_number_of_faces_is_refused() -> None:
+    with pytest.raises(InputError, match=r"faces=-3: expected a number from 0 \(all\)"):
+        changed(PRESETS["smoke"], {"faces": -3})
+
+
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of three epochs."""
@@ -112,7 +117,8 @@ def test_a_killed_run_resumes_to_the_same_end(finished: Path, tmp_path: Path) ->
         process.send_signal(signal.SIGKILL)
     done = len(history(run))
     assert done < 3, "killed too late to show anything"
-    subprocess.run([*words, "--resume"], check=True, stderr=subprocess.PIPE)
+    again = command("smoke", "--resume", "--run", run)  # its choices are in its folder
+    subprocess.run(again, check=True, stderr=subprocess.PIPE)
     whole, resumed = history(finished), history(run)
     assert [row["epoch"] for row in resumed] == ["1", "2", "3"]
     for column in ("loss", "learning_rate"):

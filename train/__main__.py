@@ -20,7 +20,7 @@ EXAMPLES = """examples:
   python -m train synthetic                              rendered faces only, a few minutes
   python -m train 300w --data ~/300w                     the default model on 300-W
   python -m train 300w --data ~/300w --model efld-nano --run runs/nano --peak-lr 2e-3
-  python -m train 300w --data ~/300w --resume            go on after an interruption
+  python -m train 300w --resume                          go on after an interruption
 
 KERAS_BACKEND chooses tensorflow (default) or jax."""
 
@@ -52,8 +52,17 @@ def choices() -> dict[str, Any]:
 
 
 def config_of(given: Namespace) -> TrainConfig:
+    """The preset with the flags given; a run that goes on has its own choices already."""
     ours = choices()
-    return changed(PRESETS[given.preset], {k: v for k, v in vars(given).items() if k in ours})
+    flags = {k: v for k, v in vars(given).items() if k in ours}
+    config = changed(PRESETS[given.preset], flags)
+    saved = run_of(given, config) / "config.json"
+    return changed(TrainConfig.read(saved), flags) if given.resume and saved.exists() else config
+
+
+def run_of(given: Namespace, config: TrainConfig) -> Path:
+    """The run's folder."""
+    return given.run or Path("runs") / f"{config.model}-{given.preset}"
 
 
 def main() -> None:
@@ -61,7 +70,7 @@ def main() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     given = parser().parse_args()
     config = config_of(given)
-    run = given.run or Path("runs") / f"{config.model}-{given.preset}"
+    run = run_of(given, config)
     with native_stderr():
         import keras
 

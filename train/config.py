@@ -42,6 +42,8 @@ class TrainConfig:
         for name in ("epochs", "epoch_steps", "batch", "peak_lr", "box_factor"):
             if getattr(self, name) <= 0:
                 raise InputError(f"{name}={getattr(self, name)}: expected a number above 0.")
+        if self.faces < 0:
+            raise InputError(f"faces={self.faces}: expected a number from 0 (all).")
         for name in ("extra_share", "warmup", "average", "validation"):
             if not 0 <= getattr(self, name) < 1:
                 raise InputError(

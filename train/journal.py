@@ -2,6 +2,7 @@
 
 import csv
 import io
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -42,13 +43,21 @@ class Journal(keras.callbacks.Callback):
     def on_train_begin(self, logs: Any = None) -> None:
         total, done = (n * self.config.epoch_steps for n in (self.config.epochs, self.done))
         batch = self.config.batch
-        self.bar = tqdm(total=total * batch, initial=done * batch, unit="img", unit_scale=True)
+        self.bar = tqdm(
+            total=total * batch,
+            initial=done * batch,
+            unit="img",
+            unit_scale=True,
+            mininterval=0.1 if sys.stderr.isatty() else 30,  # a log file wants few lines
+            desc="compiling",
+        )
         self.board = Writer(str(self.run / "tensorboard"))
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self.began_s = time.monotonic()
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        self.bar.set_description(refresh=False)
         self.bar.update(self.config.batch)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:

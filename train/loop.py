@@ -95,7 +95,10 @@ def check_run(config: TrainConfig, run: Path, *, resume: bool, overwrite: bool) 
     if resume and (changes := config.changes(earlier := TrainConfig.read(path))):
         before = flat(earlier)
         listed = ", ".join(f"{name}: {before[name]} -> {new}" for name, new in changes.items())
-        raise InputError(f"{path}: cannot resume with other choices ({listed}).")
+        raise InputError(
+            f"{path}: cannot resume with other choices ({listed}). Leave them out, or give "
+            "--overwrite or another --run."
+        )
 
 
 def begin(config: TrainConfig, run: Path) -> None:

@@ -42,15 +42,35 @@ def open_faces(root: Path | None, split: str, limit: int | None = None) -> list[
     if root is None:
         return _synthetic(split, limit)
     layout, root = layout_of(root), root.expanduser()
-    faces = list(layout.read(root, strict))
+    try:
+        faces = list(layout.read(root, strict))
+    except InputError as error:
+        raise InputError(f"{error} `python -m efld data {root}` lists all damage.") from None
     chosen = [face for face in faces if face.part in parts_of(split)]
     if not chosen:
-        counts = dict(Counter(face.part for face in faces))
+        others = ", ".join(f"{name} {count}" for name, count in _split_counts(faces).items())
         raise InputError(
-            f"DATA root {root} ({layout.name}): split {split!r} is empty, found {counts}. Choose "
-            "another split; a dataset without a split of its own has only 'all'."
+            f"DATA root {root} ({layout.name}): split {split!r} is empty, expected one of {others}."
         )
     return chosen[:limit]
+
+
+def _split_counts(faces: Sequence[Face]) -> dict[str, int]:
+    """The splits that are not empty."""
+    parts = Counter(face.part for face in faces)
+    counts = {name: sum(parts[p] for p in parts_of(name)) for name in get_args(Split)}
+    return {name: count for name, count in counts.items() if count}
+
+
+def default_split(root: Path | None, quick: bool = False) -> Split:
+    """What a model is measured on when nobody says: every test face, or all there are.
+
+    Args:
+        quick: take the common test faces alone where a dataset has them, as 300-W does.
+    """
+    if quick and (root is None or "common" in layout_of(root).official):
+        return "common"
+    return "full" if has_split(root) else "all"
 
 
 def has_split(root: Path | None) -> bool:
