@@ -8,7 +8,9 @@ from pathlib import Path
 import cv2
 
 from efld import files
+from efld.data.layouts import LAYOUTS
 from efld.data.survey import text
+from efld.data.survey.outputs import check_writable, default_sheet, spare_dataset
 from efld.data.survey.sheet import contact_sheet
 from efld.data.survey.survey import survey
 from efld.draw import ColourPicture, draw
@@ -42,10 +44,12 @@ DATA_HELP = """examples:
   python -m efld data ~/data --quick --no-sheet --json report.json
 
 Says what lies in ROOT: which datasets, how many faces beside the official numbers, what is damaged;
-and draws a contact sheet: some faces of each split with their points, runs/data/<ROOT>.jpg unless
---sheet or --no-sheet is given. Damage is reported, not an error: the exit code is 0. It is 2 where
-nothing is recognised.
-"""
+and draws a contact sheet: some faces of each split with their points, as runs/data/ and ROOT's last
+two folders unless --sheet or --no-sheet is given. Damage is reported, not an error: the exit code
+is 0. It is 2 where nothing is recognised.
+
+datasets:
+""" + "\n".join(f"  {layout.name}: {layout.holds}" for layout in LAYOUTS)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -58,7 +62,7 @@ def _main(argv: Sequence[str] | None) -> None:
     if options.command == "models":
         _models()
     elif options.command == "data":
-        _data(options.root, options.quick, options.json, _sheet_path(options))
+        _data(options)
     else:
         _predict(
             options.picture, options.model, parse_box(options.box), options.output, options.json
@@ -84,38 +88,50 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     sub.add_argument("-o", "--output", type=Path, help="picture to draw the landmarks on")
     sub.add_argument("--json", action="store_true", help="print the points")
     sub = command("data", DATA_HELP, "say what a folder of datasets holds and what is damaged")
-    sub.add_argument("root", type=Path, metavar="ROOT", help="a dataset, or a folder of several")
+    sub.add_argument("root", metavar="ROOT", help="a dataset, or a folder of several")
     sub.add_argument("--quick", action="store_true", help="do not decode every picture")
-    sub.add_argument("--sheet", type=Path, help="the contact sheet; default runs/data/<ROOT>.jpg")
-    sub.add_argument("--no-sheet", action="store_true", help="draw none")
+    sheet = sub.add_mutually_exclusive_group()
+    sheet.add_argument("--sheet", metavar="PATH", help="the contact sheet, a picture")
+    sheet.add_argument("--no-sheet", action="store_true", help="draw none")
     sub.add_argument("--json", metavar="PATH", help="write the whole report; - prints it instead")
     command("models", HELP, "print the models that efld can build and their cost")
     return parser.parse_args(argv)
 
 
-def _sheet_path(options: argparse.Namespace) -> Path | None:
-    if options.no_sheet:
-        return None
-    name = options.root.expanduser().resolve().name or "root"
-    sheet: Path = options.sheet or Path("runs", "data", f"{name}.jpg")
-    _check_suffix(sheet)
-    return sheet
-
-
-def _data(root: Path, quick: bool, json_path: str | None, sheet: Path | None) -> None:
-    found = survey(root, quick)
+def _data(options: argparse.Namespace) -> None:
+    root, report, sheet = _data_paths(options)
+    found = survey(root, options.quick)
     record = {"schema": SCHEMA, **found.record()}
-    if json_path == "-":
-        print(json.dumps(record, indent=2))
-    else:
-        print("\n".join(text.lines(found)))
-    if json_path not in (None, "-"):
-        files.write_json(Path(json_path), record)
-        print(f"{json_path}: the whole report")
+    to_stdout = options.json == "-"
+    print(json.dumps(record, indent=2) if to_stdout else "\n".join(text.lines(found)))
+    if report is not None:
+        files.write_json(report, record)
+        print(f"{report}: the whole report")
     if sheet is not None:
         _write_picture(sheet, contact_sheet(found.titled_samples()))
-        if json_path != "-":
+        if not to_stdout:
             print(f"{sheet}: contact sheet")
+
+
+def _data_paths(options: argparse.Namespace) -> tuple[Path, Path | None, Path | None]:
+    """(ROOT, the report's file, the sheet's file), checked."""
+    given = {"ROOT": options.root, "--sheet": options.sheet, "--json": options.json}
+    if empty := [name for name, value in given.items() if value == ""]:
+        raise InputError(f"{empty[0]}: is empty, expected a path.")
+    root = Path(options.root).expanduser()
+    report = None if options.json in (None, "-") else Path(options.json)
+    sheet = Path(options.sheet) if options.sheet else None
+    if report and report.suffix.lower() != ".json":
+        raise InputError(f"{report}: suffix {report.suffix!r}, expected .json, or - to print it.")
+    if sheet:
+        _check_suffix(sheet)
+    for path in filter(None, (report, sheet)):
+        spare_dataset(path, root)
+    if sheet is None and not options.no_sheet:
+        sheet = default_sheet(root)
+    for path in filter(None, (report, sheet)):
+        check_writable(path)
+    return root, report, sheet
 
 
 def _predict(path: Path, model_path: Path, face: Box, output: Path | None, as_json: bool) -> None:

@@ -71,16 +71,24 @@ def drop_a_point(text: str) -> str:
 
 CLEAR = np.full((240, 240, 4), 90, np.uint8)
 SPOILT: dict[str, tuple[Spoil, str]] = {
-    "pts cut off": (rewrite(lambda t: t[: len(t) // 2]), "b.pts: expected a block 'n_points: "),
+    "pts cut off": (rewrite(lambda t: t[: len(t) // 2]), "found no }. The file is cut off"),
     "pts with letters": (
-        rewrite(lambda t: t.replace("}", "x y\n}")),
-        "68 or 98 or 106 points, found n_points 68 and 138 numbers",
+        rewrite(lambda t: t.replace("}", "1,5 7\n}")),
+        "b.pts: expected numbers, found '1,5'",
+    ),
+    "pts with a number more": (
+        rewrite(lambda t: t.replace("}", "7\n}")),
+        "68 or 98 or 106 points, found n_points 68 and 137 numbers, two a point",
+    ),
+    "pts without braces": (
+        rewrite(lambda t: t.replace("{", "").replace("}", "")),
+        "found no { }. Restore the file",
     ),
     "pts with a word": (rewrite(lambda t: t.replace("0", "O")), "b.pts: expected"),
     "pts with 67 points": (rewrite(drop_a_point), "points, found n_points 67"),
     "NaN in a label": (
         rewrite(nan_point),
-        "b.pts: point 2 is nan, expected a finite number",
+        "b.pts: point 3 of 68 is nan, expected a finite number",
     ),
     "picture missing": (lambda root: (root / "b.png").unlink(), "b.pts: no picture beside it"),
     "picture undecodable": (
@@ -95,11 +103,11 @@ SPOILT: dict[str, tuple[Spoil, str]] = {
     "transparent": (repaint(CLEAR), "b.png: has transparent pixels, expected an opaque picture"),
     "empty dataset": (
         lambda root: list(map(Path.unlink, root.iterdir())),
-        "found no dataset. Expected pictures with a .pts beside each, or one of ",
+        "found neither pictures nor points. Expected pictures with a .pts beside each, or",
     ),
     "wrong root": (
         lambda root: root.rename(root.with_name("elsewhere")),
-        "no such folder. Expected pictures with a .pts beside each",
+        "data: no such folder. Check the path.",
     ),
 }  # fmt: skip
 
@@ -142,7 +150,7 @@ def test_a_folder_without_the_split_says_which_it_has(
     data: Path, model: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = ["accuracy", str(model), "--data", str(data), "--split", "common"]
-    assert "split 'common' is empty, found {'none': 1}" in error_line(
+    assert "split 'common' is empty, expected one of all 1" in error_line(
         capsys, lambda: benchmark.__main__.main(words)
     )
 

@@ -62,7 +62,8 @@ def test_a_missing_column_is_named(p1: Path) -> None:
     write_csv(p1 / "data" / "test_frames_keypoints.csv", ["", *udacity.COLUMNS[:-1]], [])
     faces, damage = read_all(udacity.LAYOUT, p1)
     assert len(faces) == 1
-    assert "test_frames_keypoints.csv: no column '135'; expected 137 columns" in damage[0]
+    assert "csv: expected a first line with 136 titles of numbers, '0' to '135', and" in damage[0]
+    assert "found 136 titles, '135' not among them" in damage[0]
 
 
 def hrnet_row(name: str) -> list[object]:

@@ -43,6 +43,63 @@ def test_a_folder_called_test_alone_is_no_split(tmp_path: Path) -> None:
     assert not datasets.has_split(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("names", "below"),
+    [
+        (["300w/afw/1_1"], r"a dataset in a folder below \(300w\)"),
+        (["deep/menpo/aflw__face_1"], r"\(deep/menpo\)"),
+        (["frames/train/a", "frames/test/b"], r"\(frames\)"),
+        (["a/ibug/1", "b/lfpw/trainset/2"], r"several datasets \(a, b\). Give one of them: .*/a"),
+    ],
+)
+def test_datasets_below_are_not_read_as_one_heap(
+    tmp_path: Path, names: list[str], below: str
+) -> None:
+    for name in ("mine/ann/a_01", *names):
+        put(tmp_path, name)
+    with pytest.raises(InputError, match=below):
+        datasets.open_faces(tmp_path, "all")
+
+
+def test_a_root_that_is_no_dataset_says_what_it_is(tmp_path: Path) -> None:
+    pts = put(tmp_path, "a")
+    pts.unlink()
+    with pytest.raises(InputError, match=r"found pictures but no points\. Expected pictures with"):
+        layout_of(tmp_path)
+    with pytest.raises(InputError, match=r"a\.png: is a file, expected a folder"):
+        layout_of(tmp_path / "a.png")
+    with pytest.raises(InputError, match=r"nowhere: no such folder\. Check the path\.$"):
+        layout_of(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("1 2 3", "found 3 numbers, two a point"),
+        ("n_points: 68 1 2", "found no { }. Restore"),
+        ("{ 1 2 }", "found no n_points:. Restore"),
+        ("n_points: 68 { 30,307 2 }", "expected numbers, found '30,307'"),
+        ("n_points: 68 { 1 2", "found no }. The file is cut off"),
+    ],
+)
+def test_what_is_wrong_in_a_pts(tmp_path: Path, text: str, found: str) -> None:
+    put(tmp_path, "a").write_text(text)
+    assert found in read_all(layout_of(tmp_path), tmp_path)[1][0]
+
+
+def test_a_file_that_cannot_be_read_is_named_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pts = put(tmp_path, "a")
+
+    def refuse(path: Path) -> str:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "read_text", refuse)
+    (damage,) = read_all(layout_of(tmp_path), tmp_path)[1]
+    assert damage.startswith(f"{pts}: cannot be read (Permission denied). ")
+
+
 def test_menpo_mixes_two_schemes(tmp_path: Path) -> None:
     root = tmp_path / "menpo_train_release"
     put(root, "aflw__face_39822")

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from efld.data.layouts import lapa, layout_of, strict
+from efld.data.survey.survey import survey
 from efld.errors import InputError
 
 POINTS = np.arange(212, dtype=np.float32).reshape(106, 2)
@@ -63,3 +64,12 @@ def test_a_missing_picture_is_reported(tmp_path: Path) -> None:
     problems: list[InputError] = []
     assert not list(lapa.read(tmp_path, problems.append))
     assert "1.txt: no picture" in str(problems[0])
+
+
+def test_a_picture_without_points_is_damage_of_the_survey_alone(tmp_path: Path) -> None:
+    write(tmp_path, "train/1")
+    write(tmp_path, "train/2")
+    (tmp_path / "train/landmarks/2.txt").unlink()
+    assert len(list(lapa.read(tmp_path, strict))) == 1
+    (damage,) = survey(tmp_path, quick=True).datasets[0].damage
+    assert "1 picture without a .txt: train/images/2.jpg" in damage

@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 
 from efld.__main__ import main
+from efld.data.datasets import open_faces
 from efld.data.faces import Face
 from efld.data.layouts import strict
 from efld.data.survey.find import find
 from efld.data.survey.sheet import NOTHING, TILE_PX, choose, contact_sheet
 from efld.data.survey.survey import Dataset, survey
+from efld.errors import InputError
 from efld.predict import read_colour
 from tests.tiny_data import POINTS, close, put
 
@@ -46,12 +48,14 @@ def test_counts_stand_beside_the_official_ones(
 ) -> None:
     put_300w(here / "data")
     main(["data", "data"])
+    sheet = f"runs/data/{here.name}-data.jpg"
     out = capsys.readouterr().out
     for line in ("300-W: data", "train        2 of 3148", "helen/trainset       1 of 2000",
-                 "common       0 of 554", "size         100x100 to 100x100 px",
-                 "damage       none found", "runs/data/data.jpg: contact sheet"):  # fmt: skip
+                 "common       0 of 554", "size         all 100x100 px",
+                 "damage       none found", f"{sheet}: contact sheet"):  # fmt: skip
         assert line in out
-    assert read_colour(here / "runs/data/data.jpg").shape[1] == 8 * TILE_PX
+    assert "usable" not in out
+    assert read_colour(here / sheet).shape[1] == 8 * TILE_PX
 
 
 def test_datasets_side_by_side_are_each_listed(here: Path) -> None:
@@ -92,16 +96,27 @@ def test_every_kind_of_damage_is_one_line(here: Path) -> None:
     put(root, "train/cut").write_text("n_points: 68\n{\n1 2\n")
     put(root, "train/link").with_suffix(".png").unlink()
     (root / "train/link.png").symlink_to(root / "nowhere.png")
+    put(root, "train/spot", np.full((68, 2), 50, np.float32), grey=10)
+    put(root, "train/bare", grey=11).unlink()
+    eyes = POINTS.copy()
+    eyes[45] = eyes[36]
+    put(root, "train/eyes", eyes, grey=12)
+    wild = POINTS.copy()
+    wild[3] = 99999
+    put(root, "train/wild", wild, grey=13)
     dataset = only(root)
-    texts = ["cut.pts: expected a block", "gone.pts: no picture beside it", "link.pts: no picture",
+    texts = ["spot.pts: all points lie on one spot", "eyes.pts: the outer eye corners",
+             "data: 1 picture without a .pts: train/bare.png", "wild.pts: a point lies 99899.5 px",
+             "cut.pts: expected a block", "gone.pts: no picture beside it", "link.pts: no picture",
              "far.pts: a point lies", "empty.png: 0 bytes that decode to no picture",
              "train/same and test/same: the same picture in train and test"]  # fmt: skip
     assert len(dataset.damage) == len(texts)
     for text in texts:
         assert sum(text in line for line in dataset.damage) == 1, text
     assert dataset.outside
-    assert (dataset.outside.faces, dataset.outside.worst) == (2, "train/far")
-    assert dataset.outside.worst_px == pytest.approx(POINTS.max() + 50 - 99.5, abs=0.1)
+    assert (dataset.outside.faces, dataset.outside.worst) == (3, "train/wild")
+    assert dataset.outside.worst_px == pytest.approx(99999 - 99.5, abs=0.1)
+    assert (dataset.usable, dataset.total) == (7, 8)  # not empty
 
 
 def test_quick_decodes_nothing(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -130,16 +145,61 @@ def test_long_lists_are_cut_and_json_has_all(
     [
         (["data"], "data: found no dataset and no picture"),
         (["nowhere"], "nowhere: no such folder"),
-        (["data", "--sheet", "sheet.tiff"], "sheet.tiff: suffix '.tiff'"),
+        (["mine/a.png"], "mine/a.png: is a file, expected a folder"),
+        (["mine", "--sheet", "sheet.tiff"], "sheet.tiff: suffix '.tiff'"),
+        (["mine", "--json", "report.txt"], "report.txt: suffix '.txt', expected .json"),
+        (["mine", "--json", ""], "--json: is empty"),
+        (["mine", "--sheet", ""], "--sheet: is empty"),
+        ([""], "ROOT: is empty"),
+        (["mine", "--sheet", "mine/a.png"], "mine/a.png: exists in the surveyed folder mine"),
+        (["mine", "--sheet", "data/../mine/a.png"], "a.png: exists in the surveyed folder"),
+        (["mine", "--sheet", "mine/a.png/s.jpg"], "mine/a.png is a file, expected a folder"),
+        (["mine", "--sheet", "s.jpg", "--no-sheet"], "not allowed with argument"),
     ],
 )
 def test_errors(
     here: Path, capsys: pytest.CaptureFixture[str], words: list[str], message: str
 ) -> None:
+    before = put(here, "mine/a").with_suffix(".png").read_bytes()
     with pytest.raises(SystemExit) as stop:
         main(["data", *words])
     assert stop.value.code == 2
     assert message in capsys.readouterr().err
+    assert (here / "mine/a.png").read_bytes() == before
+    assert not (here / "runs").exists()
+
+
+def test_a_folder_that_cannot_be_written_to_is_said_before_the_survey(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.access", lambda path, _: path != here)
+    with pytest.raises(SystemExit):
+        main(["data", "nowhere", "--json", "new/report.json"])
+    assert f"new/report.json: the folder {here} cannot be" in capsys.readouterr().err
+
+
+def test_unannotated_pictures_are_one_line_and_unusable_faces_a_number(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in "abcd":
+        put(here / "data", f"afw/{name}").unlink()
+    put(here / "data", "afw/e")
+    put(here / "data", "afw/f").with_suffix(".png").write_bytes(b"")
+    main(["data", "data", "--no-sheet"])
+    out = capsys.readouterr().out
+    assert "data: 4 pictures without a .pts: afw/a.png, afw/b.png, afw/c.png, ..." in out
+    assert "usable       1 of 2" in out
+    assert len(open_faces(here / "data", "train")) == 2
+
+
+def test_a_root_that_cannot_be_listed_is_one_sentence(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    close(monkeypatch, "data")
+    with pytest.raises(
+        InputError, match=r"^\S*data: cannot be listed \(Permission denied\)\. [^.]*\.$"
+    ):
+        survey(here / "data")
 
 
 def test_a_mask_of_another_size_or_none(here: Path) -> None:

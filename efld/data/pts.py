@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from efld.data.parsing import floats, reason
 from efld.errors import InputError
 from efld.geometry import Points
 
@@ -29,36 +30,43 @@ def read_pts(path: Path, counts: Collection[int] = (68,)) -> Points:
         text = path.read_text()
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(
-            f"{path}: cannot be read ({error}). Expected an iBUG .pts text file."
+            f"{path}: cannot be read ({reason(error)}). Expected an iBUG .pts text file."
         ) from None
     expected = " or ".join(map(str, sorted(counts)))
     declared, numbers = _numbers(text, path, expected)
-    if declared not in counts or len(numbers) != 2 * declared:
-        raise InputError(
-            f"{path}: expected {expected} points, found n_points {declared} and {len(numbers)} "
-            f"numbers ({len(numbers) / 2:g} points). Restore the file or remove both."
-        )
     try:
-        values = np.array(numbers, np.float32)
-    except ValueError as error:
-        raise InputError(f"{path}: expected numbers, {error}. Restore the file.") from None
+        values = floats(numbers)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+    count = len(values) / 2 if declared is None else declared
+    if count not in counts or len(values) != 2 * count:
+        said = "" if declared is None else f"n_points {declared} and "
+        raise InputError(
+            f"{path}: expected {expected} points, found {said}{len(values)} numbers, two a point. "
+            "Restore the file or remove it and its picture."
+        )
     if not np.isfinite(values).all():
         bad = int(np.flatnonzero(~np.isfinite(values))[0])
-        raise InputError(f"{path}: point {bad // 2} is {numbers[bad]}, expected a finite number.")
-    return values.reshape(declared, 2) - 1
+        raise InputError(
+            f"{path}: point {bad // 2 + 1} of {len(values) // 2} is {numbers[bad]}, expected a "
+            "finite number. Restore the file."
+        )
+    return values.reshape(-1, 2) - 1
 
 
-def _numbers(text: str, path: Path, expected: str) -> tuple[int, list[str]]:
+def _numbers(text: str, path: Path, expected: str) -> tuple[int | None, list[str]]:
+    """(n_points, or None in the bare form; the words that should be numbers)."""
     block = _BLOCK.search(text)
     if block is not None:
         return int(block[1]), block[2].split()
-    if "n_points" in text or "{" in text:
-        raise InputError(
-            f"{path}: expected a block 'n_points: {expected} {{ x y ... }}', found no closing "
-            "brace. The file is cut off: restore it."
-        )
-    numbers = text.split()
-    return len(numbers) // 2, numbers
+    lacking = [mark for mark in ("n_points:", "{", "}") if mark not in text]
+    if len(lacking) == 3:
+        return None, text.split()
+    found = f"no {' '.join(lacking)}" if lacking else "its parts in another order"
+    hint = "The file is cut off: restore it." if lacking == ["}"] else "Restore the file."
+    raise InputError(
+        f"{path}: expected a block 'n_points: {expected} {{ x y ... }}', found {found}. {hint}"
+    )
 
 
 def write_pts(path: Path, points: Points) -> None:

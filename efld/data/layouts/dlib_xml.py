@@ -9,6 +9,7 @@ import numpy as np
 from efld.data.faces import Face, Part
 from efld.data.layouts.folder import SCHEME_OF
 from efld.data.layouts.layout import Layout, Report
+from efld.data.parsing import reason
 from efld.errors import InputError
 from efld.geometry import Box, Points
 
@@ -82,7 +83,9 @@ def _parse(path: Path) -> ElementTree.Element:
             raise InputError(f"{path}: declares entities, which may be an attack. Expected none.")
         return ElementTree.fromstring(text)
     except (OSError, ElementTree.ParseError) as error:
-        raise InputError(f"{path}: expected xml of imglab, {error}. Is the file cut off?") from None
+        raise InputError(
+            f"{path}: expected xml of imglab, found {reason(error)}. Is the file cut off?"
+        ) from None
 
 
 def _points(box: ElementTree.Element, where: str) -> Points:

@@ -111,6 +111,11 @@ def picture_of(pts: Path) -> Path:
     )
 
 
+def pts_of(picture: Path) -> Path:
+    """The annotation file of a picture, whether it is there or not."""
+    return picture.with_suffix(".pts")
+
+
 LAYOUT = Layout(
     name="pictures with .pts",
     recognise=recognise,
@@ -118,6 +123,7 @@ LAYOUT = Layout(
     holds="pictures with a .pts beside each",
     terms="terms of its owner",
     has_split=False,
+    annotation=pts_of,
 )
 SPLIT = Layout(
     name="pictures with .pts in train and test",
@@ -126,4 +132,5 @@ SPLIT = Layout(
     holds="folders train and test of pictures with a .pts beside each",
     terms="terms of its owner",
     folders=tuple(PARTS),
+    annotation=pts_of,
 )

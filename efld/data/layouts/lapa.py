@@ -54,6 +54,10 @@ def _face(source: str, item: tuple[Path, Part]) -> Face:
     )
 
 
+def _points_of(picture: Path) -> Path:
+    return picture.parents[1] / "landmarks" / f"{picture.stem}.txt"
+
+
 # Counts: Liu et al., AAAI 2020. Terms: https://github.com/JDAI-CV/lapa-dataset
 LAYOUT = Layout(
     name="LaPa",
@@ -63,4 +67,5 @@ LAYOUT = Layout(
     terms="LaPa: non-commercial",
     official=MappingProxyType({"train": 18176, "validation": 2000, "test": 2000}),
     folders=tuple(FOLDERS),
+    annotation=_points_of,
 )

@@ -30,6 +30,8 @@ class Layout:
     official: Mapping[str, int] = field(default_factory=dict)
     # The sub-folders that belong to it, relative; None: everything under the root.
     folders: tuple[str, ...] | None = None
+    # Where the points of a picture lie, if each picture has a file of its own.
+    annotation: Callable[[Path], Path] | None = None
 
 
 def strict(error: InputError) -> None:

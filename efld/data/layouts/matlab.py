@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from efld.data.layouts.reading import finite
-from efld.errors import InputError, one_line
+from efld.data.parsing import reason
+from efld.errors import InputError
 from efld.geometry import Box, Points
 
 EXTRA = "Run: pip install 'efld[data]'"
@@ -27,7 +28,7 @@ def read_mat(path: Path, *names: str) -> dict[str, NDArray[Any]]:
         content = loadmat(path, variable_names=names)
     except Exception as error:  # scipy has no common error for what a damaged file makes of it
         raise InputError(
-            f"cannot be read ({one_line(error, 100)}), expected a Matlab file. Restore it."
+            f"cannot be read ({reason(error)}), expected a Matlab file. Restore it."
         ) from None
     require(content, names)
     return content

@@ -6,7 +6,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from efld.data.faces import Face, Part
-from efld.data.layouts.folder import read_folder
+from efld.data.layouts.folder import pts_of, read_folder
 from efld.data.layouts.layout import Layout, Report
 
 # How the pictures are named that AFLW gave; they are most of the set.
@@ -45,4 +45,5 @@ LAYOUT = Layout(
     terms="Menpo: research only, non-commercial",
     # 5658 semi-frontal and 1906 profile: README of github.com/jiankangdeng/MenpoBenchmark.
     official=MappingProxyType({"train": 5658 + 1906}),
+    annotation=pts_of,
 )

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from efld.data.faces import Face
 from efld.data.layouts.layout import Report
+from efld.data.parsing import floats, reason
 from efld.errors import InputError
 
 T = TypeVar("T")
@@ -45,15 +46,14 @@ def lines(path: Path) -> list[str]:
     try:
         return path.read_text().splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot be read ({error}), expected text. Restore the file.") from None
+        raise InputError(
+            f"cannot be read ({reason(error)}), expected text. Restore the file."
+        ) from None
 
 
 def finite(values: ArrayLike) -> NDArray[np.float32]:
     """Numbers, or text that says numbers, as float32; none of them NaN or infinite."""
-    try:
-        array = np.asarray(values, np.float32)
-    except (ValueError, TypeError) as error:
-        raise InputError(f"expected numbers, {error}. Restore the file.") from None
+    array = floats(values)
     if not np.isfinite(array).all():
         found = array[~np.isfinite(array)][0]
         raise InputError(f"expected finite numbers, found {found}. Remove or restore this face.")

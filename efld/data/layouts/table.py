@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from efld.data.layouts.layout import Report
+from efld.data.parsing import floats, reason
 from efld.errors import InputError
 
 
@@ -21,19 +22,19 @@ def read_table(
     try:
         with path.open(newline="") as file:
             table = csv.DictReader(file)
-            _check_columns(path, table.fieldnames or (), [name_column, *number_columns])
+            _check_columns(path, table.fieldnames or (), name_column, number_columns)
             rows = [(table.line_num, row) for row in table]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        report(InputError(f"{path}: cannot be read ({error}). Expected a csv file."))
+        report(InputError(f"{path}: cannot be read ({reason(error)}). Expected a csv file."))
         return
     except InputError as error:
         report(error)
         return
     for line, row in rows:
         try:
-            numbers = np.array([row[column] for column in number_columns], np.float32)
-        except ValueError as error:
-            report(InputError(f"{path}:{line}: expected numbers, {error}. Restore the file."))
+            numbers = floats([row[column] for column in number_columns])
+        except InputError as error:
+            report(InputError(f"{path}:{line}: {error}"))
             continue
         if np.isfinite(numbers).all():
             yield line, row[name_column], numbers
@@ -42,10 +43,11 @@ def read_table(
             report(InputError(f"{path}:{line}: column {bad!r} has no finite number. Restore it."))
 
 
-def _check_columns(path: Path, found: Sequence[str], expected: Sequence[str]) -> None:
-    missing = [column for column in expected if column not in found]
+def _check_columns(path: Path, found: Sequence[str], name: str, numbers: Sequence[str]) -> None:
+    missing = [column for column in (name, *numbers) if column not in found]
     if missing:
         raise InputError(
-            f"{path}: no column {missing[0]!r}; expected {len(expected)} columns, {expected[0]!r} "
-            f"to {expected[-1]!r}, found {len(found)}. Restore the file."
+            f"{path}: expected a first line with {len(numbers)} titles of numbers, "
+            f"{numbers[0]!r} to {numbers[-1]!r}, and {name!r} for the picture's name; found "
+            f"{len(found)} titles, {missing[0]!r} not among them. Restore the file."
         )

@@ -38,7 +38,8 @@ VIDEOS = sorted([*(f"{video:03d}" for video in TRAIN), *CATEGORY_OF])
 
 def recognise(root: Path) -> bool:
     """Whether an official video's annotations lie there or in the archive's folder."""
-    return any((_base(root) / video / "annot").is_dir() for video in VIDEOS)
+    base = _base(root)
+    return any((base / video / "annot").is_dir() for video in VIDEOS)
 
 
 def read(root: Path, report: Report) -> Iterator[Face]:

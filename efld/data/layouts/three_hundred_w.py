@@ -5,7 +5,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from efld.data.faces import Face, Part
-from efld.data.layouts.folder import read_folder
+from efld.data.layouts.folder import pts_of, read_folder
 from efld.data.layouts.layout import Layout, Report
 
 # https://ibug.doc.ic.ac.uk/resources/300-W/ and the split of Ren et al. 2014 that the field uses.
@@ -43,4 +43,5 @@ LAYOUT = Layout(
     terms="300-W: research only, non-commercial",
     official=OFFICIAL,
     folders=("afw", "helen", "lfpw", "ibug"),
+    annotation=pts_of,
 )

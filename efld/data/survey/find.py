@@ -6,14 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from efld.data.layouts import LAYOUTS, dlib_xml, folder
+from efld.data.layouts import GENERAL, PARTICULAR, folder
 from efld.data.layouts.layout import Layout, Report
 from efld.errors import InputError
 
 Kind = Literal["points", "masks", "pictures"]
-# Of these the first that fits is meant; of all others every one, since they lie side by side.
-GENERAL = (dlib_xml.SPLIT, dlib_xml.LAYOUT, folder.SPLIT)
-PARTICULAR = [one for one in LAYOUTS if one not in (*GENERAL, folder.LAYOUT)]
 # PNG, IHDR: the colour types of grey and palette.
 _COLOUR_TYPE_AT, _GREY_OR_PALETTE = 25, (0, 3)
 
@@ -64,8 +61,10 @@ def _find(where: Path, report: Report, seen: set[Path]) -> list[Found]:
 
 
 def _layouts(where: Path) -> list[Layout]:
+    """Every particular layout that fits, since they lie side by side, or the first general one."""
     fitting = [layout for layout in PARTICULAR if layout.recognise(where)]
-    return fitting or [layout for layout in GENERAL if layout.recognise(where)][:1]
+    general = (one for one in GENERAL if one is not folder.LAYOUT)  # its files are found as such
+    return fitting or [layout for layout in general if layout.recognise(where)][:1]
 
 
 def _listed(where: Path) -> tuple[list[str], list[str]]:

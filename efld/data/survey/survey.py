@@ -10,8 +10,16 @@ from typing import NamedTuple, get_args
 import numpy as np
 
 from efld.data.faces import Face, Part
-from efld.data.layouts import dlib_xml, folder
-from efld.data.survey.damage import Outside, in_train_and_test, outside, points_damaged, repeated
+from efld.data.layouts import dlib_xml, folder, require_folder
+from efld.data.survey.damage import (
+    Outside,
+    collapsed,
+    in_train_and_test,
+    outside,
+    points_damaged,
+    repeated,
+    unannotated,
+)
 from efld.data.survey.find import Found, Kind, Unpointed, find, unpointed
 from efld.data.survey.look import Look, look_at_faces, look_at_pictures
 from efld.errors import InputError
@@ -22,7 +30,6 @@ FOLDERS_COUNTED = 12  # a dataset with more has one for each person or video
 class Sizes(NamedTuple):
     """The pictures that could be decoded."""
 
-    faces: int  # or pictures, where there are no points
     smallest_px: tuple[int, int]  # width, height of the one with the fewest pixels
     largest_px: tuple[int, int]
 
@@ -42,6 +49,7 @@ class Dataset:
     having: Mapping[str, int] = field(default_factory=dict)  # faces with a box, a pose, ...
     attributes: Mapping[str, int] = field(default_factory=dict)
     missing: int = 0  # pictures that are not there
+    usable: int | None = None  # of `total`: its picture can be decoded; None: nobody looked
     sizes: Sizes | None = None
     outside: Outside | None = None
     notes: Sequence[str] = ()
@@ -78,14 +86,15 @@ def survey(root: Path, quick: bool = False) -> Survey:
         InputError: no such folder, or nothing in it that efld knows.
     """
     root = root.expanduser()
-    if not root.is_dir():
-        raise InputError(f"{root}: no such folder. Expected one with datasets or pictures.")
+    require_folder(root, str(root))
     unreadable: list[str] = []
     found = find(root, lambda error: unreadable.append(str(error)))
     if not found:
         raise InputError(
-            f"{root}: found no dataset and no picture{'; ' if unreadable else ''}"
-            f"{'; '.join(unreadable[:1])}. Expected a dataset as its owners lay it out."
+            unreadable[0]
+            if unreadable
+            else f"{root}: found no dataset and no picture. Expected a dataset as its owners lay "
+            "it out: `python -m efld data --help` lists them."
         )
     examined = [_examined(one, quick) for one in found]
     # What a layout took for its own by a name alone, and holds nothing, says nothing.
@@ -113,6 +122,7 @@ def _pictures(found: Found, quick: bool) -> tuple[Dataset, Sequence[Unpointed]]:
         counts=_by_folder("none", (one.id for one in pictures), {}),
         official={},
         damage=damage,
+        usable=None if quick else _usable(looks),
         sizes=_sizes(looks),
     )
     return dataset, pictures
@@ -125,9 +135,10 @@ def _faces(found: Found, quick: bool) -> tuple[Dataset, Sequence[Face]]:
     seen = [] if quick else list(zip(there, look_at_faces(there), strict=True))
     looks = [look for _, look in seen]
     beyond, far = outside(seen)
-    damage += [*points_damaged(faces), *repeated(faces), *far]
-    damage += dict.fromkeys(look.damage for look in looks if look.damage)
     layout = found.layout or folder.LAYOUT
+    damage += [*points_damaged(faces), *collapsed(faces), *repeated(faces), *far]
+    damage += unannotated(there, found.root, layout.annotation)
+    damage += dict.fromkeys(look.damage for look in looks if look.damage)
     dataset = Dataset(
         name=layout.name,
         root=str(found.root),
@@ -140,6 +151,7 @@ def _faces(found: Found, quick: bool) -> tuple[Dataset, Sequence[Face]]:
         having=_having(faces),
         attributes=dict(Counter(name for face in faces for name in sorted(face.attributes or ()))),
         missing=len(faces) - len(there),
+        usable=None if quick else _usable(looks),
         outside=beyond,
         notes=_notes(found),
         damage=[*damage, *in_train_and_test(seen)],
@@ -208,6 +220,12 @@ def _notes(found: Found) -> list[str]:
     return [f"{name}: {count} boxes without points" for name, count in bare.items()]
 
 
+def _usable(looks: Sequence[Look]) -> int:
+    return sum(look.size_px is not None for look in looks)
+
+
 def _sizes(looks: Sequence[Look]) -> Sizes | None:
-    sizes = sorted((look.size_px for look in looks if look.size_px), key=math.prod)
-    return Sizes(len(sizes), sizes[0], sizes[-1]) if sizes else None
+    sizes = sorted(
+        (look.size_px for look in looks if look.size_px), key=lambda size: (math.prod(size), size)
+    )
+    return Sizes(sizes[0], sizes[-1]) if sizes else None

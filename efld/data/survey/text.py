@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from efld.data.survey.damage import of_face
 from efld.data.survey.survey import Dataset, Survey
 
 DAMAGE_SHOWN = 20
@@ -46,21 +47,24 @@ def _counts(dataset: Dataset) -> Iterator[str]:
 def _pictures(dataset: Dataset) -> Iterator[str]:
     if dataset.missing:
         yield _row("missing", f"pictures of {dataset.missing} faces")
+    if dataset.usable not in (None, dataset.total):
+        yield _row("usable", f"{dataset.usable} of {dataset.total}, whose picture can be decoded")
     if dataset.sizes:
-        small, large = dataset.sizes.smallest_px, dataset.sizes.largest_px
-        yield _row("size", f"{small[0]}x{small[1]} to {large[0]}x{large[1]} px")
+        small, large = ("{}x{} px".format(*size) for size in dataset.sizes)
+        both = f"{small} (smallest) to {large} (largest)"
+        yield _row("size", both if small != large else f"all {small}")
     if dataset.outside:
         it = dataset.outside
         yield _row(
             "outside",
-            f"{it.faces} faces have points outside their picture, the worst by {it.worst_px:g} px, "
-            f"{it.worst_percent:g} % of the face: {it.worst}",
+            f"faces with points outside their picture: {it.faces}; worst by {it.worst_px:g} px, "
+            f"{of_face(it.worst_percent)}: {it.worst}",
         )
 
 
 def _damage(dataset: Dataset) -> Iterator[str]:
     if not dataset.damage:
-        looked = "found" if dataset.sizes else "found; pictures were not decoded"
+        looked = "found" if dataset.usable is not None else "found; pictures were not decoded"
         yield _row("damage", f"none {looked}")
         return
     yield _row("damage", str(len(dataset.damage)))
