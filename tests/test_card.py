@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from benchmark import card
+from benchmark import accuracy_report, card
 from benchmark.__main__ import main
 from efld import files
 from efld.errors import InputError
@@ -74,11 +74,23 @@ def test_readme_has_the_figures_of_the_cards() -> None:
 
 
 def test_readme_has_the_figure_of_rendered_faces_alone() -> None:
-    record = files.read_json(ROOT / "results/synthetic-on-300w-common.json", 1, "accuracy")
+    record = files.read_json(
+        ROOT / "results/synthetic-on-300w-common.json", accuracy_report.SCHEMA, "-"
+    )
     (row,) = record["files"]
     assert (
         f"NME of {row['nme_percent']:.1f} % on the real faces" in (ROOT / "README.md").read_text()
     )
+
+
+def test_readme_has_the_figures_of_the_efld_loss() -> None:
+    path = ROOT / "results/efld-loss-on-300w.json"
+    rows = files.read_json(path, accuracy_report.SCHEMA, "-")["files"]
+    found = {Path(row["file"]).parent.name: row["nme_percent"] for row in rows}
+    text = " ".join((ROOT / "README.md").read_text().split())
+    assert f"is {found['efld-0']:.1f} and {found['efld-1']:.1f} %" in text
+    assert f"with wing {found['wing-0']:.2f} and {found['wing-1']:.2f} %" in text
+    assert f"(`--loss efld-wing`, one seed) it is {found['efld-wing-0']:.2f} %" in text
 
 
 @pytest.mark.parametrize("path", PUBLISHED, ids=lambda path: path.parent.name)
