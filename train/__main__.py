@@ -1,12 +1,14 @@
 """python -m train PRESET: data -> runs/<name>/model.keras."""
 
 import os
+import sys
 from argparse import (
     SUPPRESS,
     ArgumentParser,
     Namespace,
     RawDescriptionHelpFormatter,
 )
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
@@ -21,6 +23,7 @@ EXAMPLES = """examples:
   python -m train 300w --data ~/300w                     the default model on 300-W
   python -m train 300w --data ~/300w --model efld-nano --run runs/nano --peak-lr 2e-3
   python -m train 300w --resume                          go on after an interruption
+  python -m train ablation --data ~/300w                 what each choice brings: hours
 
 KERAS_BACKEND chooses tensorflow (default) or jax."""
 
@@ -68,7 +71,13 @@ def run_of(given: Namespace, config: TrainConfig) -> Path:
 def main() -> None:
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    given = parser().parse_args()
+    if sys.argv[1:2] == ["ablation"]:
+        ablate(sys.argv[2:])
+    else:
+        train(parser().parse_args())
+
+
+def train(given: Namespace) -> None:
     config = config_of(given)
     run = run_of(given, config)
     with native_stderr():
@@ -79,6 +88,13 @@ def main() -> None:
         keras.ops.zeros(())  # TensorFlow greets again at its first op
 
     loop.train(config, run, resume=given.resume, overwrite=given.overwrite, say=print)
+
+
+def ablate(argv: Sequence[str]) -> None:
+    with native_stderr():
+        from train import ablation
+
+    ablation.main(argv, print)
 
 
 if __name__ == "__main__":

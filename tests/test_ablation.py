@@ -1,0 +1,51 @@
+"""The ablation: rows trained once, measured on held-out faces, written as a table."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from efld.errors import InputError
+from tests.tiny_data import put
+from train import ablation
+from train.config import changed
+
+TINY = {"epochs": 1, "epoch_steps": 2, "batch": 4, "validation": 0.4}
+
+
+@pytest.fixture
+def words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """A command over twelve faces, with a budget of two steps."""
+    rng = np.random.default_rng(0)
+    for i in range(12):
+        put(tmp_path / "data", f"face{i}", rng.uniform(10, 90, (68, 2)).astype(np.float32))
+    monkeypatch.setattr(ablation, "BUDGET", changed(ablation.BUDGET, TINY))
+    paths = ["--data", tmp_path / "data", "--out", tmp_path / "runs", "--table", tmp_path / "a.md"]
+    return [*map(str, paths), "--model", "efld-nano", "--seeds", "3"]
+
+
+def test_rows_are_trained_measured_and_compared(words: list[str], tmp_path: Path) -> None:
+    said: list[str] = []
+    argv = [*words, "--rows", ablation.RECIPE, "no mirror"]
+    ablation.main(argv, said.append)
+    text = (tmp_path / "a.md").read_text()
+    rows = [line for line in text.splitlines() if line.startswith(("| the recipe", "| no mirror"))]
+    assert rows[0].endswith("| |")
+    assert "±" in rows[1]
+    assert "after 8 pictures of efld-nano" in text
+    written = (tmp_path / "runs" / "no-mirror-3" / "model.keras").stat().st_mtime_ns
+    ablation.main(argv, said.append)
+    assert (tmp_path / "runs" / "no-mirror-3" / "model.keras").stat().st_mtime_ns == written
+    assert (tmp_path / "a.md").read_text() == text
+
+
+def test_the_recipe_must_be_among_the_rows(words: list[str]) -> None:
+    with pytest.raises(InputError, match="expected 'the recipe' among them"):
+        ablation.main([*words, "--rows", "l2"], print)
+
+
+def test_a_run_with_other_choices_is_not_mixed_in(words: list[str], tmp_path: Path) -> None:
+    argv = [*words, "--rows", ablation.RECIPE]
+    ablation.main(argv, lambda _: None)
+    with pytest.raises(InputError, match="cannot resume with other choices"):
+        ablation.main([*argv, "--model", "efld-small"], lambda _: None)

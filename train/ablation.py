@@ -1,0 +1,165 @@
+"""What each choice of a recipe brings, on faces held out of training."""
+
+from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from efld import evaluate, files, runtime, statistics
+from efld.data import datasets
+from efld.data.faces import Face
+from efld.errors import InputError
+from efld.quiet import native_stderr
+from train.config import TrainConfig, changed
+from train.feed import Say
+
+# A fifth of an hour's training of efld-small on two cores: enough to tell choices apart that
+# differ by some percent, and no more.
+BUDGET = TrainConfig(epochs=30, epoch_steps=40, average=0.99, validation=0.15)
+RECIPE = "the recipe"
+# Each row changes one thing.
+ROWS: Mapping[str, Mapping[str, Any]] = MappingProxyType({
+    RECIPE: {},
+    "crop of 1.25 faces": {"box_factor": 1.25},
+    "half the learning rate": {"peak_lr": BUDGET.peak_lr / 2},
+    "double the learning rate": {"peak_lr": BUDGET.peak_lr * 2},
+    "no weight averaging": {"average": 0.0},
+    "no mirror": {"mirror": 0.0},
+    "no rotation": {"rotation_deg": 0.0},
+    "no occluding box": {"occlusion": 0.0},
+    "no light, blur, noise": {"light": 0.0, "blur": 0.0, "noise": 0.0},
+    "l1": {"loss": "l1"},
+    "l2": {"loss": "l2"},
+    "adaptive wing, symmetric": {"loss": "awing-symmetric"},
+    "adaptive wing, literal": {"loss": "awing-literal"},
+    "EFLD": {"loss": "efld"},
+    "EFLD with a floor, wing": {"loss": "efld-wing"},
+})  # fmt: skip
+HEAD = """# Ablation
+
+{data}; {faces} of the training faces held out. NME in % of the distance of the outer eye corners
+on the held-out faces, after {images:,} pictures of {model}. A row changes one choice; "adds" is
+the mean over the seeds against the recipe, face by face, with its 95 % interval. No test face was
+looked at.
+
+Command: `{command}`
+
+| choice | {seeds} | adds |
+| --- | {rules} | ---: |
+"""
+
+
+class Row(NamedTuple):
+    """One choice, trained with every seed."""
+
+    name: str
+    errors_percent: NDArray[np.float64]  # (seeds, faces)
+
+
+def main(argv: Sequence[str], say: Say) -> None:
+    """Trains what is not trained yet, measures all rows and writes the table."""
+    given = parse(argv)
+    base = changed(BUDGET, {"model": given.model, "data": str(given.data), "extra": given.extra})
+    runs = [(name, seed) for name in given.rows for seed in given.seeds]
+    for name, seed in tqdm(runs, unit="run"):
+        train_row(changed(base, {**ROWS[name], "seed": seed}), folder(given.out, name, seed))
+    rows = [measured(name, given, base) for name in given.rows]
+    with files.whole(given.table) as temporary:
+        temporary.write_text(table(rows, given, base))
+    say(f"{given.table}: {len(rows)} rows, {len(given.seeds)} seeds")
+
+
+def parse(argv: Sequence[str]) -> Namespace:
+    parser = ArgumentParser(
+        "python -m train ablation",
+        description=f"{__doc__}\n\nFinished runs are kept: interrupt it whenever you like.",
+        formatter_class=RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--data", type=Path, required=True, help="dataset root")
+    parser.add_argument("--extra", default="", help="a second root, as for training")
+    parser.add_argument("--model", default=BUDGET.model, help="default: %(default)s")
+    parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS), help="default: all")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1], help="default: 0 1")
+    parser.add_argument(
+        "--out", type=Path, default=Path("runs/ablation"), help="folder of the runs"
+    )
+    parser.add_argument("--table", type=Path, default=Path("results/ablation.md"))
+    given = parser.parse_args(argv)
+    if RECIPE not in given.rows:
+        raise InputError(
+            f"--rows: expected {RECIPE!r} among them, the others are compared with it."
+        )
+    return given
+
+
+def folder(out: Path, name: str, seed: int) -> Path:
+    """Where a run lies: "crop of 1.25 faces", seed 0 -> crop-of-1.25-faces-0."""
+    return out / f"{name.replace(',', '').replace(' ', '-')}-{seed}"
+
+
+def train_row(config: TrainConfig, run: Path) -> None:
+    """Trains a run, goes on with it, or leaves it alone when it is finished.
+
+    Raises:
+        InputError: the folder holds a run with other choices.
+    """
+    with native_stderr():
+        from train import loop
+    begun = (run / "config.json").exists()
+    loop.check_run(config, run, resume=begun, overwrite=False)
+    if not (run / "model.keras").exists():
+        loop.train(config, run, resume=begun, overwrite=False, say=lambda _: None)
+
+
+def held_out(config: TrainConfig) -> list[Face]:
+    """The faces that no row has trained on."""
+    faces, _ = datasets.fitting(datasets.training_faces(Path(config.data)), config.scheme)
+    return datasets.hold_out(faces, config.validation)[1]
+
+
+def measured(name: str, given: Namespace, base: TrainConfig) -> Row:
+    """The errors of a row's runs on the held-out faces, each in its own crop."""
+    faces = held_out(base)
+    errors = []
+    for seed in given.seeds:
+        model = runtime.load(folder(given.out, name, seed) / "model.keras")
+        errors.append(evaluate.nme_percent(model, evaluate.cut(faces, model.spec)))
+    return Row(name, np.stack(errors))
+
+
+def table(rows: Sequence[Row], given: Namespace, base: TrainConfig) -> str:
+    """The Markdown page."""
+    recipe = next(row for row in rows if row.name == RECIPE)
+    head = HEAD.format(
+        data=" + ".join(datasets.label(Path(root)) for root in (given.data, given.extra) if root),
+        faces=recipe.errors_percent.shape[1],
+        images=base.steps * base.batch,
+        model=given.model,
+        command=command(given),
+        seeds=" | ".join(f"seed {seed}" for seed in given.seeds),
+        rules=" | ".join("---:" for _ in given.seeds),
+    )
+    return head + "".join(_line(row, recipe) for row in rows)
+
+
+def command(given: Namespace) -> str:
+    """The command of a table, datasets by their last two folders."""
+    words = ["python -m train ablation", "--data", datasets.label(given.data)]
+    words += ["--extra", datasets.label(Path(given.extra))] if given.extra else []
+    return " ".join([*words, "--model", given.model])
+
+
+def _line(row: Row, recipe: Row) -> str:
+    cells = " | ".join(f"{mean:.2f}" for mean in row.errors_percent.mean(axis=1))
+    if row is recipe:
+        return f"| {row.name} | {cells} | |\n"
+    added = statistics.difference(
+        row.errors_percent.mean(axis=0), recipe.errors_percent.mean(axis=0)
+    )
+    return f"| {row.name} | {cells} | {added.mean:+.2f} ± {added.half:.2f} |\n"
