@@ -11,9 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from efld import evaluate
+from efld.corrupt import UNCHANGED, Condition
 from efld.data.datasets import hold_out, refuse_test
 from efld.data.faces import Face
 from efld.errors import InputError
+from efld.evaluate import Crops, View
+from efld.spec import ModelSpec
 from quantize.layers import activations
 
 HELD_OUT_SHARE = 0.2  # of the training faces: they choose the method, and calibrate nothing
@@ -57,6 +61,33 @@ def pick(faces: Sequence[Face], test_ids: Iterable[str], count: int, seed: int) 
     draw = random.Random(seed)
     chosen = draw.sample(kept, min(count, len(kept)))
     return CalibrationFaces(chosen, draw.sample(held_out, min(HELD_OUT_FACES, len(held_out))))
+
+
+# A detector's box is off; ranges from exact boxes alone do not hold there.
+BOXES = (
+    UNCHANGED,
+    Condition("calibration: box shifted", shift=0.08),
+    Condition("calibration: box smaller", scale=0.92),
+    Condition("calibration: box larger", scale=1.08),
+)
+
+
+def cut(faces: Sequence[Face], spec: ModelSpec) -> Crops:
+    """Crops of faces whose boxes are in turn exact and off as in `BOXES`.
+
+    Raises:
+        InputError: as `evaluate.cut`.
+    """
+    evaluate.check_fit(faces, spec)
+    parts = []
+    for i, condition in enumerate(BOXES[: len(faces)]):
+        view = View.of(spec, condition)
+        parts.append(evaluate.cut_views(faces[i :: len(BOXES)], [view])[view])
+    return Crops(
+        images=np.concatenate([part.images for part in parts]),
+        truth=np.concatenate([part.truth for part in parts]),
+        ids=tuple(name for part in parts for name in part.ids),
+    )
 
 
 def extremes(float_file: Path, crops: NDArray[Any]) -> dict[str, Extremes]:

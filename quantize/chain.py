@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from efld import evaluate, files, runtime, tflite_file
+from efld import files, runtime, tflite_file
 from efld.data.datasets import training_faces
 from efld.errors import InputError
 from efld.evaluate import Crops
@@ -67,9 +67,9 @@ class _Job:
         """Every method's file, measured on held-out training faces; the float model is first."""
         spec = self.fp32.spec
         self.say(f"calibration on {len(self.faces.calibrate)} training faces")
-        images = evaluate.cut(self.faces.calibrate, spec).images
+        images = calibration.cut(self.faces.calibrate, spec).images
         found = calibration.extremes(self.fp32.path, images)
-        held_out = Reference.of(self.fp32, evaluate.cut(self.faces.choose, spec))
+        held_out = Reference.of(self.fp32, calibration.cut(self.faces.choose, spec))
         trials = [_trial("none (float32)", self.fp32, held_out)]
         for method in METHODS:
             self.write(method, found)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from efld import files, runtime, sessions, tflite_file
+from efld import evaluate, files, runtime, sessions, tflite_file
 from efld.data.datasets import open_faces
 from efld.errors import InputError
 from efld.sessions import Delegation
@@ -34,6 +34,16 @@ def record(run: Path) -> dict[str, Any]:
 @pytest.fixture
 def copy(run: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(run, tmp_path / "copy"))
+
+
+def test_calibration_sees_boxes_that_are_off() -> None:
+    faces = open_faces(None, "train", limit=6)
+    crops = calibration.cut(faces, tiny_run.SPEC)
+    assert sorted(crops.ids) == sorted(face.id for face in faces)
+    exact = {face.id: evaluate.cut([face], tiny_run.SPEC).truth[0] for face in faces}
+    off = [abs(crops.truth[i] - exact[name]).max() for i, name in enumerate(crops.ids)]
+    assert np.round(off[:2], 6).tolist() == [0, 0]  # of six faces, the first and the fifth
+    assert min(off[2:]) > 0.01
 
 
 def test_every_weight_is_int8(run: Path) -> None:
