@@ -49,3 +49,9 @@ def test_a_run_with_other_choices_is_not_mixed_in(words: list[str], tmp_path: Pa
     ablation.main(argv, lambda _: None)
     with pytest.raises(InputError, match="cannot resume with other choices"):
         ablation.main([*argv, "--model", "efld-small"], lambda _: None)
+
+
+def test_every_row_changes_something() -> None:
+    for name, choices in ablation.ROWS.items():
+        differs = changed(ablation.BUDGET, dict(choices)).changes(ablation.BUDGET)
+        assert set(differs) == set(choices), name

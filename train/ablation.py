@@ -25,7 +25,11 @@ RECIPE = "the recipe"
 # Each row changes one thing.
 ROWS: Mapping[str, Mapping[str, Any]] = MappingProxyType({
     RECIPE: {},
-    "crop of 1.25 faces": {"box_factor": 1.25},
+    "crop of 1.15 faces": {"box_factor": 1.15},
+    "milder changes of faces": {
+        "rotation_deg": 8.0, "log_scale": 0.07, "shift": 0.04,
+        "light": 0.3, "blur": 0.1, "noise": 0.2, "occlusion": 0.2,
+    },
     "half the learning rate": {"peak_lr": BUDGET.peak_lr / 2},
     "double the learning rate": {"peak_lr": BUDGET.peak_lr * 2},
     "no weight averaging": {"average": 0.0},
@@ -99,7 +103,7 @@ def parse(argv: Sequence[str]) -> Namespace:
 
 
 def folder(out: Path, name: str, seed: int) -> Path:
-    """Where a run lies: "crop of 1.25 faces", seed 0 -> crop-of-1.25-faces-0."""
+    """Where a run lies: "crop of 1.15 faces", seed 0 -> crop-of-1.15-faces-0."""
     return out / f"{name.replace(',', '').replace(' ', '-')}-{seed}"
 
 
