@@ -187,7 +187,8 @@ def _group(kind: str, name: str, errors: Sequence[Values]) -> Group:
 def flags_of(faces: Sequence[Face]) -> list[frozenset[str]]:
     """Attributes of each face: the dataset's, else derived from its true points; none for a point
     scheme that does not tell."""
-    if all(face.attributes is not None for face in faces) or _converts(faces[0].scheme):
+    told = all(face.attributes is not None for face in faces)
+    if told or schemes.converts(faces[0].scheme, "68"):
         return [attributes.of(face) for face in faces]
     return [frozenset()] * len(faces)
 
@@ -195,19 +196,12 @@ def flags_of(faces: Sequence[Face]) -> list[frozenset[str]]:
 def poses(faces: Sequence[Face]) -> Angles | None:
     """How each head is turned, `(faces, 3)`: the dataset's word, else from its true points; None
     for a point scheme that does not tell."""
-    if all(face.pose is not None for face in faces) or _converts(faces[0].scheme):
+    told = all(face.pose is not None for face in faces)
+    if told or schemes.converts(faces[0].scheme, "68"):
         return np.array(
             [face.pose or head_pose(face.points[None], face.scheme)[0] for face in faces]
         )
     return None
-
-
-def _converts(scheme: str) -> bool:
-    try:
-        schemes.convert(np.empty((0, schemes.scheme(scheme).points, 2)), scheme, "68")
-    except InputError:
-        return False
-    return True
 
 
 def labels(paths: Sequence[Path]) -> list[str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 
 from efld import files
+from efld.data.faces import PICTURE_SUFFIXES
 from efld.data.layouts import LAYOUTS
 from efld.data.survey import text
 from efld.data.survey.outputs import check_writable, default_sheet, spare_dataset
@@ -21,7 +22,6 @@ from efld.quiet import native_stderr
 from efld.runtime import LandmarkModel, load
 
 SCHEMA = 1
-PICTURE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png")
 
 HELP = """examples:
   python -m efld predict me.jpg --model model.int8.tflite --box 80,60,200,220 -o out.png

@@ -16,7 +16,7 @@ from efld.pose import head_pose
 # Guo et al. 2019 (PFLD), section 3, and Hong 2025 name the classes; neither prints a threshold.
 CLASSES = ("profile", "frontal", "head-up", "head-down", "expression", "occlusion")
 PLAIN = "plain"  # the class of a face that is in none of them
-PROFILE_RAD = math.radians(25)  # yaw of 300-W's points beyond it: about 1 in 12 training faces
+PROFILE_RAD = math.radians(25)
 FRONTAL_RAD = math.radians(10)
 NOD_RAD = math.radians(12)
 OPEN_MOUTH = 0.25  # gap between the inner lips over the distance of the mouth's corners
@@ -51,9 +51,7 @@ def classes(faces: Sequence[Face]) -> list[frozenset[str]]:
 
 
 def _classes(face: Face) -> frozenset[str]:
-    flat = face.points[None]
-    if face.scheme != "68":
-        flat = schemes.convert(flat, face.scheme, "68")
+    flat = schemes.convert(face.points[None], face.scheme, "68")
     found = _of_pose(Pose(*head_pose(flat)[0]))
     if mouth_open(flat)[0] > OPEN_MOUTH:
         found.add("expression")

@@ -1,15 +1,21 @@
-"""The one error that is the user's to mend, and how a command says it."""
+"""The errors that a command says in one line, and how it says them."""
 
 import errno
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 class InputError(ValueError):
     """Something given to efld is wrong. One line: where, expected, found, remedy."""
+
+
+class StepError(Exception):
+    """A step of the chain failed, or cost more than its limit: step, limit and finding."""
 
 
 def one_line(error: Exception, limit: int = 300) -> str:
@@ -41,6 +47,21 @@ def run_command(command: Callable[[], None]) -> None:
         if error.filename is None and error.errno not in DISK_FULL:
             raise
         _stop(_described(error))
+
+
+@contextmanager
+def steps_of(run: Path) -> Iterator[None]:
+    """A step that fails in here ends the command with one line on stderr and exit code 1."""
+    try:
+        yield
+    except StepError as error:
+        say(f"failed: {error} Earlier files in {run} are untouched.")
+        sys.exit(1)
+
+
+def say(text: str) -> None:
+    """Progress goes to stderr, so that a command's result alone can be piped on."""
+    print(text, file=sys.stderr, flush=True)
 
 
 def _described(error: OSError) -> str:

@@ -42,8 +42,8 @@ def head_pose(points: Points, scheme: str = "68") -> Angles:
     Raises:
         InputError: a scheme that does not convert to 68 points.
     """
-    flat = points if scheme == "68" else schemes.convert(points, scheme, "68")
-    return np.array([_fit(face) for face in _scaled(flat)]).reshape(-1, 3)
+    flat = _scaled(schemes.convert(points, scheme, "68"))
+    return np.array([_fit(face) for face in flat]).reshape(-1, 3)
 
 
 def _scaled(points: Points) -> NDArray[np.float64]:

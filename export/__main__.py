@@ -1,7 +1,6 @@
 """`python -m export runs/NAME`: model.keras -> model.onnx, model.fp32.tflite, model.fp16.tflite."""
 
 import os
-import sys
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,9 +10,9 @@ from pathlib import Path
 os.environ["KERAS_BACKEND"] = "tensorflow"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-from efld.errors import run_command
+from efld.errors import run_command, say, steps_of
 from export import chain, run_folder
-from export.steps import LIMITS, StepError, table
+from export.steps import LIMITS, table
 
 EPILOG = """examples:
   python -m export efld-small                  the pretrained model, measured on rendered faces
@@ -42,18 +41,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Exports, then prints what each step cost; a step over its limit exits with 1."""
     options = parse(argv)
     run = run_folder.prepare(options.run)
-    try:
+    with steps_of(run):
         limits = {**LIMITS, "fp16": replace(LIMITS["fp16"], largest_px=options.fp16_limit_px)}
         steps = chain.export(run, chain.Evaluation(options.data, options.split), say, limits)
-    except StepError as error:
-        print(f"failed: {error} Earlier files in {run} are untouched.", file=sys.stderr)
-        sys.exit(1)
     print(f"{chain.described(run)}\n{table(steps)}")
-
-
-def say(text: str) -> None:
-    """Progress goes to stderr, so that the table alone can be piped on."""
-    print(text, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

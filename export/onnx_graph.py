@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from efld.errors import StepError
 from efld.spec import METADATA_NAME, ModelSpec
-from export.steps import StepError
 
 if TYPE_CHECKING:
     import keras

@@ -8,13 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from efld import files, metrics
+from efld.errors import StepError
 from efld.evaluate import Crops
 from efld.geometry import Points
 from efld.runtime import LandmarkModel
-
-
-class StepError(Exception):
-    """A step of the chain failed, or cost more than its limit: step, limit and finding."""
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from efld import tflite_file
+from efld.errors import StepError
 from efld.spec import ModelSpec
 from efld.tflite_file import Model
 from export.onnx_graph import INPUT, OUTPUT
-from export.steps import StepError
 
 SIGNATURE = "serving_default"
 Run = Callable[..., "subprocess.CompletedProcess[str]"]

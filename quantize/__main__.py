@@ -1,17 +1,16 @@
 """`python -m quantize runs/NAME`: model.fp32.tflite -> model.int8.tflite."""
 
 import os
-import sys
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Sequence
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-from efld.errors import run_command
+from efld.errors import run_command, say, steps_of
 from export import run_folder
 from export.chain import Evaluation, described
-from export.steps import StepError, table
+from export.steps import table
 from quantize import chain
 from quantize.chain import Options
 
@@ -48,17 +47,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     given = parse(argv)
     run = run_folder.locate(given.run)
     options = Options(given.calibration_faces, given.seed, given.max_nme_drop)
-    try:
+    with steps_of(run):
         steps = chain.quantize(run, Evaluation(given.data, given.split), options, say)
-    except StepError as error:
-        print(f"failed: {error} Earlier files in {run} are untouched.", file=sys.stderr)
-        sys.exit(1)
     print(f"{described(run)}\n{table(steps)}")
-
-
-def say(text: str) -> None:
-    """Progress goes to stderr, so that the table alone can be piped on."""
-    print(text, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -15,11 +15,11 @@ import numpy as np
 
 from efld import files, runtime, tflite_file
 from efld.data.datasets import training_faces
-from efld.errors import InputError
+from efld.errors import InputError, StepError
 from efld.evaluate import Crops
 from efld.runtime import LandmarkModel
 from export.chain import FILES, Evaluation, Say, read_record
-from export.steps import Reference, Step, StepError, measure
+from export.steps import Reference, Step, measure
 from quantize import calibration, recipe
 from quantize.audit import Audit, audit
 from quantize.calibration import METHODS, CalibrationFaces, Extremes

@@ -11,12 +11,12 @@ import onnx
 import pytest
 
 from efld import files, runtime, sessions, tflite_file
-from efld.errors import InputError
+from efld.errors import InputError, StepError
 from efld.evaluate import Crops
 from efld.spec import METADATA_NAME, ModelSpec
 from export import __main__ as command
 from export import chain, onnx_graph, run_folder, steps, tflite_graph
-from export.steps import LIMITS, Limit, StepError
+from export.steps import LIMITS, Limit
 from tests import tiny_run
 
 ARTEFACTS = {name: chain.FILES[name] for name in LIMITS}

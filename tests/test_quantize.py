@@ -11,10 +11,9 @@ import pytest
 
 from efld import evaluate, files, runtime, sessions, tflite_file
 from efld.data.datasets import open_faces
-from efld.errors import InputError
+from efld.errors import InputError, StepError
 from efld.sessions import Delegation
 from export.chain import Evaluation
-from export.steps import StepError
 from quantize import __main__ as command
 from quantize import calibration, chain, recipe
 from quantize.audit import audit

@@ -18,8 +18,8 @@ from efld.quiet import native_stderr
 from train.config import TrainConfig, changed
 from train.feed import Say
 
-# A fifth of an hour's training of efld-small on two cores: enough to tell choices apart that
-# differ by some percent, and no more.
+# Some minutes of efld-small on two cores: enough to tell choices apart that differ by some
+# percent, and no more.
 BUDGET = TrainConfig(epochs=30, epoch_steps=40, average=0.99, validation=0.15)
 RECIPE = "the recipe"
 # Each row changes one thing.

@@ -13,6 +13,7 @@ from efld.geometry import Box, Picture, Points
 
 # "none": a dataset that has no split of its own.
 Part = Literal["train", "validation", "common", "challenging", "test", "none"]
+PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
 TEST_PARTS: frozenset[Part] = frozenset({"common", "challenging", "test"})
 
 

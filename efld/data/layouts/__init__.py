@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from efld.data.faces import PICTURE_SUFFIXES
 from efld.data.layouts import (
     aflw,
     aflw_sqlite,
@@ -102,12 +103,12 @@ def _datasets_below(root: Path) -> list[str]:
 
 def _is_dataset(path: Path, has_folders: bool, names: list[str]) -> bool:
     # Of pictures and .pts alone only Menpo consists; trying all takes 7 s for 5000 such folders.
-    if has_folders or any(not name.lower().endswith((".pts", *folder.SUFFIXES)) for name in names):
+    if has_folders or any(not name.lower().endswith((".pts", *PICTURE_SUFFIXES)) for name in names):
         return any(layout.recognise(path) for layout in (*PARTICULAR, folder.SPLIT))
     return menpo.LAYOUT.recognise(path)
 
 
 def _without_points(root: Path) -> str:
     names = (name for _, _, names in os.walk(root) for name in names)
-    pictures = any(Path(name).suffix.lower() in folder.SUFFIXES for name in names)
+    pictures = any(Path(name).suffix.lower() in PICTURE_SUFFIXES for name in names)
     return "pictures but no points" if pictures else "neither pictures nor points"

@@ -1,5 +1,6 @@
 """The xml files of dlib and its tool imglab: pictures, boxes, and parts named "00" and on."""
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree
@@ -46,6 +47,14 @@ def read(root: Path, report: Report) -> Iterator[Face]:
             box=frame,
             source=where,
         )
+
+
+def notes(root: Path) -> list[str]:
+    """How many boxes of each file are no faces."""
+    bare = Counter(
+        path.name for path, _, _, box in boxes(root, lambda _: None) if box.find("part") is None
+    )
+    return [f"{name}: {count} boxes without points" for name, count in bare.items()]
 
 
 def boxes(
@@ -132,6 +141,7 @@ LAYOUT = Layout(
     read=read,
     holds="xml files of imglab beside their pictures",
     terms="terms of its owner",
+    notes=notes,
     has_split=False,
 )
 SPLIT = Layout(
@@ -140,4 +150,5 @@ SPLIT = Layout(
     read=read,
     holds="training*.xml and testing*.xml of imglab beside their pictures",
     terms="terms of its owner",
+    notes=notes,
 )

@@ -6,13 +6,12 @@ from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from types import MappingProxyType
 
-from efld.data.faces import Face, Part
+from efld.data.faces import PICTURE_SUFFIXES, Face, Part
 from efld.data.layouts.layout import Layout, Report
 from efld.data.pts import read_pts
 from efld.errors import InputError
 from efld.schemes import SCHEMES
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
 SCHEME_OF = MappingProxyType({scheme.points: name for name, scheme in SCHEMES.items()})
 PARTS: MappingProxyType[str, Part] = MappingProxyType({
     "train": "train",
@@ -102,12 +101,12 @@ def picture_of(pts: Path) -> Path:
     Raises:
         InputError: there is none.
     """
-    for suffix in SUFFIXES:
+    for suffix in PICTURE_SUFFIXES:
         if (picture := pts.with_suffix(suffix)).exists():
             return picture
     raise InputError(
-        f"{pts}: no picture beside it, expected {pts.stem} with one of {', '.join(SUFFIXES)}. "
-        "Restore the picture or remove the .pts."
+        f"{pts}: no picture beside it, expected {pts.stem} with one of "
+        f"{', '.join(PICTURE_SUFFIXES)}. Restore the picture or remove the .pts."
     )
 
 

@@ -32,6 +32,8 @@ class Layout:
     folders: tuple[str, ...] | None = None
     # Where the points of a picture lie, if each picture has a file of its own.
     annotation: Callable[[Path], Path] | None = None
+    # What else a reader of the report should know of the faces under a root.
+    notes: Callable[[Path], list[str]] = field(default=lambda _: [])
 
 
 def strict(error: InputError) -> None:

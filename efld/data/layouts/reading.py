@@ -7,13 +7,12 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from efld.data.faces import Face
+from efld.data.faces import PICTURE_SUFFIXES, Face
 from efld.data.layouts.layout import Report
 from efld.data.parsing import floats, reason
 from efld.errors import InputError
 
 T = TypeVar("T")
-SUFFIXES = (".jpg", ".png", ".jpeg", ".bmp")
 
 
 def faces(
@@ -62,7 +61,7 @@ def finite(values: ArrayLike) -> NDArray[np.float32]:
 
 def picture(path: Path) -> Path:
     """A picture that exists: this name, else the same one with another suffix."""
-    for candidate in (path, *(path.with_suffix(suffix) for suffix in SUFFIXES)):
+    for candidate in (path, *(path.with_suffix(suffix) for suffix in PICTURE_SUFFIXES)):
         if candidate.exists():
             return candidate
     raise InputError(f"no picture {path}. Restore it or remove the annotation.")

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from efld.data.faces import TEST_PARTS, Face
-from efld.data.layouts.folder import SUFFIXES
+from efld.data.faces import PICTURE_SUFFIXES, TEST_PARTS, Face
 from efld.data.survey.look import Look
 from efld.geometry import landmark_box
 from efld.schemes import scheme
@@ -74,7 +73,7 @@ def unannotated(
         path
         for where in sorted(folders)
         for path in sorted(where.iterdir())
-        if path.suffix.lower() in SUFFIXES and not annotation(path).exists()
+        if path.suffix.lower() in PICTURE_SUFFIXES and not annotation(path).exists()
     ]
     if not bare:
         return []

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from efld.data.faces import PICTURE_SUFFIXES
 from efld.data.layouts import GENERAL, PARTICULAR, folder
 from efld.data.layouts.layout import Layout, Report
 from efld.errors import InputError
@@ -90,7 +91,7 @@ def _loose(where: Path, files: list[str]) -> list[Found]:
 def _kind(where: Path, files: list[str]) -> Kind | None:
     if any(name.endswith(".pts") for name in files):
         return "points"
-    pictures = [name for name in files if Path(name).suffix.lower() in folder.SUFFIXES]
+    pictures = [name for name in files if Path(name).suffix.lower() in PICTURE_SUFFIXES]
     masked = next((mask for _, mask in _pairs(where, pictures) if mask), None)
     if masked and _is_mask(masked):
         return "masks"
@@ -107,7 +108,7 @@ def _merged(where: Path, found: list[Found]) -> list[Found]:
 def unpointed(found: Found) -> Iterator[Unpointed]:
     """The pictures of a collection without points, folder after folder."""
     for where in found.folders:
-        names = [n for n in _listed(where)[1] if Path(n).suffix.lower() in folder.SUFFIXES]
+        names = [n for n in _listed(where)[1] if Path(n).suffix.lower() in PICTURE_SUFFIXES]
         pairs = (
             _pairs(where, names) if found.kind == "masks" else [(where / n, None) for n in names]
         )

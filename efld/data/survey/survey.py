@@ -10,7 +10,7 @@ from typing import NamedTuple, get_args
 import numpy as np
 
 from efld.data.faces import Face, Part
-from efld.data.layouts import dlib_xml, folder, require_folder
+from efld.data.layouts import folder, require_folder
 from efld.data.survey.damage import (
     Outside,
     collapsed,
@@ -153,7 +153,7 @@ def _faces(found: Found, quick: bool) -> tuple[Dataset, Sequence[Face]]:
         missing=len(faces) - len(there),
         usable=None if quick else _usable(looks),
         outside=beyond,
-        notes=_notes(found),
+        notes=found.layout.notes(found.root) if found.layout else [],
         damage=[*damage, *in_train_and_test(seen)],
         sizes=_sizes(looks),
     )
@@ -207,17 +207,6 @@ def _having(faces: Sequence[Face]) -> dict[str, int]:
         "points not annotated": sum(bool(np.isnan(face.points).any()) for face in faces),
     }
     return {name: count for name, count in having.items() if count}
-
-
-def _notes(found: Found) -> list[str]:
-    if found.layout not in (dlib_xml.LAYOUT, dlib_xml.SPLIT):
-        return []
-    bare = Counter(
-        path.name
-        for path, _, _, box in dlib_xml.boxes(found.root, lambda _: None)
-        if box.find("part") is None
-    )
-    return [f"{name}: {count} boxes without points" for name, count in bare.items()]
 
 
 def _usable(looks: Sequence[Look]) -> int:
