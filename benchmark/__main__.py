@@ -11,7 +11,7 @@ from typing import Any, get_args
 
 from tqdm import tqdm
 
-from benchmark import accuracy, accuracy_html, accuracy_report, card, host
+from benchmark import accuracy, accuracy_html, accuracy_report, beside, card, host
 from efld import corrupt, files
 from efld.data import datasets
 from efld.errors import InputError, run_command
@@ -26,6 +26,7 @@ HELP = """examples:
   python -m benchmark accuracy runs/efld-small/model.*.tflite
   python -m benchmark accuracy model.int8.tflite --data 300W --split challenging --json -
   python -m benchmark host runs/efld-small/model.*.tflite --peer other.tflite --seconds 5
+  python -m benchmark beside model.int8.tflite --peer pfld.onnx --peer-spec pfld.json --data 300W
   python -m benchmark card runs/efld-small-300w --data 300W
   python -m benchmark results
 """
@@ -62,6 +63,8 @@ def _main(argv: list[str]) -> None:
         _accuracy(options, command)
     elif options.command == "host":
         _host(options, command)
+    elif options.command == "beside":
+        _beside(options, command)
     elif options.command == "card":
         folder = card.publish(options.run, card.measure(options.run, options.data, command))
         print(f"{folder}: weights, spec, {card.CARD}, {card.RECORD}")
@@ -80,6 +83,7 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     commands = parser.add_subparsers(dest="command", required=True)
     _add_accuracy(commands)
     _add_host(commands)
+    _add_beside(commands)
     sub = commands.add_parser("card", help="measure a run and publish it in pretrained/", **_HOW)
     sub.add_argument("run", type=Path, help="runs/NAME, exported and quantized")
     sub.add_argument("--data", type=Path, required=True, help="300-W: all splits are measured")
@@ -92,11 +96,7 @@ def _add_accuracy(commands: Any) -> None:
         "accuracy", help="error on annotated faces", description=ACCURACY_HELP, **_HOW
     )
     sub.add_argument("files", nargs="+", type=Path, help=".keras, .onnx or .tflite of efld")
-    sub.add_argument("--data", type=Path, help="a dataset's folder; default: synthetic faces")
-    sub.add_argument(
-        "--split", choices=get_args(datasets.Split),
-        help="default: full, every test face; all, where a dataset has no split",
-    )  # fmt: skip
+    _add_faces(sub)
     sub.add_argument(
         "--normaliser", choices=get_args(Normaliser), default=accuracy.NORMALISER,
         help=f"what errors are divided by; default: {accuracy.NORMALISER}",
@@ -113,15 +113,45 @@ def _add_accuracy(commands: Any) -> None:
     sub.add_argument("--json", metavar="PATH", help="record of the result; - for stdout")
 
 
+def _add_faces(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--data", type=Path, help="a dataset's folder; default: synthetic faces")
+    sub.add_argument(
+        "--split", choices=get_args(datasets.Split),
+        help="default: full, every test face; all, where a dataset has no split",
+    )  # fmt: skip
+
+
 def _add_host(commands: Any) -> None:
     sub = commands.add_parser("host", help="latency and memory here", description=HOST_HELP, **_HOW)
     sub.add_argument("files", nargs="+", type=Path, help="any .onnx or .tflite")
     sub.add_argument(
         "--peer", action="append", default=[], type=Path, help="a file to compare with"
     )
+    _add_timing(sub)
+    sub.add_argument("--seed", type=int, default=0, help="of the input and of the order")
+    sub.add_argument("--json", metavar="PATH", help="record of the result; - for stdout")
+
+
+def _add_timing(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--threads", type=int, default=1)
     sub.add_argument("--seconds", type=float, default=3, help="for each file; default: 3")
-    sub.add_argument("--seed", type=int, default=0, help="of the input and of the order")
+
+
+def _add_beside(commands: Any) -> None:
+    sub = commands.add_parser(
+        "beside", help="error and latency, beside other people's files",
+        description=beside.HELP, **_HOW,
+    )  # fmt: skip
+    sub.add_argument("files", nargs="+", type=Path, help=".onnx or .tflite of efld")
+    sub.add_argument(
+        "--peer", action="append", required=True, type=Path, help="a file to compare with"
+    )
+    sub.add_argument(
+        "--peer-spec", action="append", default=[], type=Path, metavar="JSON",
+        help="how that peer is fed and read; one for each that carries no spec, in order",
+    )  # fmt: skip
+    _add_faces(sub)
+    _add_timing(sub)
     sub.add_argument("--json", metavar="PATH", help="record of the result; - for stdout")
 
 
@@ -176,14 +206,27 @@ def _host(options: argparse.Namespace, command: str) -> None:
         seconds=options.seconds,
         seed=options.seed,
     )
-    heading = (
-        f"{result.cpu}, {options.threads} of {result.cores} cores, load {result.load_average:.1f}; "
-        f"ratio to {result.reference}"
-    )
     record = {"schema": SCHEMA, "command": command, **asdict(result)}
     folder = _run_folder(options.files)
     default = folder / "bench" / "host.json" if folder else None
-    _report(f"{heading}\n{host.table(result)}", record, options.json or default)
+    _report(f"{host.heading(result)}\n{host.table(result)}", record, options.json or default)
+
+
+def _beside(options: argparse.Namespace, command: str) -> None:
+    _check_json(options.json)
+    result = beside.measure(
+        options.files,
+        options.peer,
+        options.peer_spec,
+        data=options.data,
+        split=options.split or datasets.default_split(options.data),
+        command=command,
+        threads=options.threads,
+        seconds=options.seconds,
+    )
+    folder = _run_folder(options.files)
+    default = folder / "bench" / "beside.json" if folder else None
+    _report(beside.text(result), result.record(), options.json or default)
 
 
 def _run_folder(paths: Sequence[Path]) -> Path | None:

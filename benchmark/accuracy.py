@@ -83,6 +83,21 @@ def measure(
     """Measures one opened file after the other; pictures are decoded once for all of them.
 
     Raises:
+        InputError: as `check`, or a picture that cannot be read.
+    """
+    check(models, faces, ruler)
+    wanted = (corrupt.UNCHANGED, *conditions)
+    views = [View.of(model.spec, condition) for model in models for condition in wanted]
+    crops = evaluate.cut_views(faces, list(dict.fromkeys(views)))
+    for model in models:
+        own = {condition: crops[View.of(model.spec, condition)] for condition in wanted}
+        yield _measure_one(model, own, ruler)
+
+
+def check(models: Sequence[LandmarkModel], faces: Sequence[Face], ruler: Ruler) -> None:
+    """Refuses what cannot be measured, before the long part.
+
+    Raises:
         InputError: a file given twice, faces that do not fit a model, files of different point
             schemes, a normaliser that the scheme does not have, or an int8 file whose scales were
             set on test faces of the split.
@@ -96,12 +111,6 @@ def measure(
         _refuse_calibrated(model, tested)
         evaluate.check_fit(faces, model.spec)
     ruler.check(faces)
-    wanted = (corrupt.UNCHANGED, *conditions)
-    views = [View.of(model.spec, condition) for model in models for condition in wanted]
-    crops = evaluate.cut_views(faces, list(dict.fromkeys(views)))
-    for model in models:
-        own = {condition: crops[View.of(model.spec, condition)] for condition in wanted}
-        yield _measure_one(model, own, ruler)
 
 
 def _refuse_other_scheme(model: LandmarkModel, first: LandmarkModel) -> None:

@@ -108,12 +108,13 @@ class Report:
         """Every file with the first one, in words."""
         return [
             statistics.verdict(
-                name, self.names[0], self._difference(result), len(self.faces), " points of NME"
+                name, self.names[0], self.difference(result), len(self.faces), " points of NME"
             )
             for name, result in zip(self.names[1:], self.results[1:], strict=True)
         ]
 
-    def _difference(self, result: Result) -> statistics.Interval:
+    def difference(self, result: Result) -> statistics.Interval:
+        """Of a file's error and the first one's, over faces, percent."""
         return statistics.difference(result.errors_percent, self.results[0].errors_percent)
 
     def record(self) -> dict[str, Any]:
@@ -138,7 +139,7 @@ class Report:
             **asdict(result.row),
             **_mean(result.spread),
             "nrmse_percent": result.nrmse_percent,
-            "minus_first_file": None if first else self._difference(result)._asdict(),
+            "minus_first_file": None if first else self.difference(result)._asdict(),
         }
 
 

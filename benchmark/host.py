@@ -247,6 +247,14 @@ def _peak_bytes() -> int:
     return 1024 * int(status.split("VmHWM:")[1].split()[0])
 
 
+def heading(host: Host) -> str:
+    """The machine, and what ratios refer to."""
+    return (
+        f"{host.cpu}, {host.files[0].threads} of {host.cores} cores, load {host.load_average:.1f}; "
+        f"ratio to {host.reference}"
+    )
+
+
 def table(host: Host) -> str:
     """The files for people to read."""
     width = max(len(row.file) for row in host.files)

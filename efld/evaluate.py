@@ -13,14 +13,14 @@ from efld.corrupt import UNCHANGED, Condition
 from efld.data.faces import Face
 from efld.errors import InputError
 from efld.geometry import Picture, Points
-from efld.spec import ModelSpec
+from efld.spec import Channels, ModelSpec
 
 
 @dataclass(frozen=True, eq=False)
 class Crops:
     """Square crops by the `truth` box of one spec, ready for models of that spec."""
 
-    images: NDArray[np.uint8]  # (faces, input_px, input_px, 1), grey 0..255
+    images: NDArray[np.uint8]  # (faces, input_px, input_px, 1 or 3), grey or red, green, blue
     truth: Points  # (faces, points, 2), 0..1 over the crop's edges
     ids: tuple[str, ...]
 
@@ -43,19 +43,19 @@ class View:
     input_px: int
     box_factor: float
     condition: Condition = UNCHANGED
+    channels: Channels = "grey"
 
     @classmethod
     def of(cls, spec: ModelSpec, condition: Condition = UNCHANGED) -> Self:
         """What a model of `spec` wants to see."""
-        return cls(spec.input_px, spec.box_factor, condition)
+        return cls(spec.input_px, spec.box_factor, condition, spec.channels)
 
 
 def cut(faces: Sequence[Face], spec: ModelSpec) -> Crops:
     """Decodes and crops faces: square of `spec.box_factor` times the longer side of the landmarks.
 
     Raises:
-        InputError: no faces, an unreadable picture, other points than the scheme of `spec` has, or
-            a spec that wants colour.
+        InputError: no faces, an unreadable picture, or other points than the scheme of `spec` has.
     """
     check_fit(faces, spec)
     view = View.of(spec)
@@ -69,7 +69,6 @@ def check_fit(faces: Sequence[Face], spec: ModelSpec) -> None:
     """
     if not faces:
         raise InputError("no faces to cut, expected at least one.")
-    check_grey(spec)
     expected = schemes.scheme(spec.scheme).points
     for face in faces:
         if face.points.shape != (expected, 2) or face.scheme != spec.scheme:
@@ -87,13 +86,16 @@ def annotated(points: Points) -> NDArray[np.bool_]:
 
 
 def cut_views(faces: Sequence[Face], views: Sequence[View]) -> dict[View, Crops]:
-    """Decodes each picture once and cuts all views of it. `check_fit` comes first."""
+    """Decodes each picture once, grey and colour apart, and cuts all views of it.
+
+    `check_fit` comes first.
+    """
     with ThreadPoolExecutor() as pool:  # OpenCV releases the interpreter lock
         cuts = list(pool.map(lambda face: _cut_one(face, views), faces))
     ids = tuple(face.id for face in faces)
     return {
         view: Crops(
-            images=np.stack([own[i][0] for own in cuts])[..., np.newaxis],
+            images=np.stack([own[i][0] for own in cuts]),
             truth=np.stack([own[i][1] for own in cuts]),
             ids=ids,
         )
@@ -102,14 +104,19 @@ def cut_views(faces: Sequence[Face], views: Sequence[View]) -> dict[View, Crops]
 
 
 def _cut_one(face: Face, views: Sequence[View]) -> list[tuple[Picture, Points]]:
-    picture = face.grey()
+    planes = {channels: _planes(face, channels) for channels in {view.channels for view in views}}
     cuts = []
     for view in views:
         box = view.condition.box(truth_box(face, view.box_factor), face.id)
-        crop = geometry.crop(picture, box, view.input_px)
-        points = geometry.to_crop(face.points, box)
-        cuts.append((view.condition.picture(crop, face.id), points))
+        crops = [geometry.crop(plane, box, view.input_px) for plane in planes[view.channels]]
+        image = np.stack([view.condition.picture(crop, face.id) for crop in crops], axis=-1)
+        cuts.append((image, geometry.to_crop(face.points, box)))
     return cuts
+
+
+def _planes(face: Face, channels: Channels) -> Sequence[Picture]:
+    """The decoded picture as one `(height, width)` a channel."""
+    return [face.grey()] if channels == "grey" else list(np.moveaxis(face.rgb(), -1, 0))
 
 
 def truth_box(face: Face, factor: float) -> geometry.Box:

@@ -12,6 +12,8 @@ from efld.geometry import Points
 from efld.sessions import Edge, OnnxSession, Session, open_session
 from efld.spec import METADATA_NAME, ModelSpec
 
+MOST_AT_ONCE = 256  # crops in one run of a graph that takes any number: memory
+
 
 class LandmarkModel:
     """A landmark file and its spec: crops in, points out."""
@@ -44,7 +46,7 @@ class LandmarkModel:
         if crops.shape[1:] != self.spec.input_shape[1:]:
             raise ValueError(f"crops {crops.shape}, expected (batch, *{self.spec.input_shape[1:]})")
         batch = self._to_graph(crops)
-        size = len(batch) if self._input.shape[0] is None else 1
+        size = MOST_AT_ONCE if self._input.shape[0] is None else 1
         runs = [self._run(batch[i : i + size]) for i in range(0, len(batch), size)]
         points = np.concatenate(runs) if runs else np.empty((0, self._points, 2), np.float32)
         if not np.isfinite(points).all():
@@ -74,7 +76,7 @@ def _check_input(spec: ModelSpec, path: Path, session: Session) -> tuple[Edge, b
                 return edge, shape != spec.input_shape
     raise InputError(
         f"{path}: its spec says one input float32 {spec.input_shape}, its graph has {found}. "
-        "Export the file again with float edges."
+        "Mend the spec, or export the file again with float edges."
     )
 
 
@@ -103,24 +105,28 @@ def load(path: Path, threads: int = 1) -> LandmarkModel:
     Raises:
         InputError: whatever `open_session` refuses, no spec, or a graph that is not as it says.
     """
-    if path.suffix == ".tflite" and path.is_file():
-        spec = tflite_file.read_spec(path)  # before opening, which logs a line
-        return LandmarkModel(_given(spec, path), path, open_session(path, threads))
-    if path.suffix == ".keras" and path.is_file():
-        if not (beside := path.with_name("spec.json")).is_file():
-            raise InputError(f"{path}: expected {beside.name} beside it, which training writes.")
-        spec = ModelSpec.read(beside)
-        return LandmarkModel(spec, path, open_session(path, threads))
-    session = open_session(path, threads)
-    text = session.metadata().get(METADATA_NAME) if isinstance(session, OnnxSession) else None
-    spec = ModelSpec.from_json(text, str(path)) if text else None
-    return LandmarkModel(_given(spec, path), path, session)
-
-
-def _given(spec: ModelSpec | None, path: Path) -> ModelSpec:
+    spec, session = open_file(path, threads)
     if spec is None:
         raise InputError(
             f"{path}: found no spec in this {path.suffix} file; expected a metadata entry "
             f"{METADATA_NAME!r}. Make the file with `python -m export` or `python -m quantize`."
         )
-    return spec
+    return LandmarkModel(spec, path, session)
+
+
+def open_file(path: Path, threads: int = 1) -> tuple[ModelSpec | None, Session]:
+    """Opens any model file, and the spec that it carries; None for a foreign one.
+
+    Raises:
+        InputError: whatever `open_session` refuses, a spec that cannot be read, or a .keras without
+            `spec.json` beside it.
+    """
+    if path.suffix == ".tflite" and path.is_file():
+        return tflite_file.read_spec(path), open_session(path, threads)
+    if path.suffix == ".keras" and path.is_file():
+        if not (beside := path.with_name("spec.json")).is_file():
+            raise InputError(f"{path}: expected {beside.name} beside it, which training writes.")
+        return ModelSpec.read(beside), open_session(path, threads)
+    session = open_session(path, threads)
+    text = session.metadata().get(METADATA_NAME) if isinstance(session, OnnxSession) else None
+    return ModelSpec.from_json(text, str(path)) if text else None, session

@@ -3,7 +3,7 @@
 import json
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Literal, Self, get_args
+from typing import Any, ClassVar, Literal, Self, get_args
 
 from efld import files
 from efld.errors import InputError
@@ -34,6 +34,8 @@ class ModelSpec:
     weights_sha256: str = ""  # of model.keras
     calibration: tuple[str, ...] = ()  # ids of the pictures that set the int8 scales
 
+    REMEDY: ClassVar[str] = "Export it again."  # for a spec that cannot be read
+
     @property
     def input_shape(self) -> tuple[int, int, int, int]:
         return (1, self.input_px, self.input_px, 1 if self.channels == "grey" else 3)
@@ -51,8 +53,8 @@ class ModelSpec:
         try:
             record = json.loads(text)
         except ValueError as error:
-            raise InputError(f"{where}: its spec is not JSON ({error}). Export it again.") from None
-        return cls._from_record(record, where)
+            raise InputError(f"{where}: its spec is not JSON ({error}). {cls.REMEDY}") from None
+        return cls._from_record(record if isinstance(record, dict) else {}, where)
 
     @classmethod
     def _from_record(cls, record: dict[str, Any], where: str) -> Self:
@@ -61,7 +63,7 @@ class ModelSpec:
         if record.get("schema") != SCHEMA or not {"model", "input_px"} <= found <= known:
             raise InputError(
                 f"{where}: spec with schema {record.get('schema')} and fields {sorted(found)}, "
-                f"expected schema {SCHEMA} and {sorted(known)}. Export it again."
+                f"expected schema {SCHEMA} and {sorted(known)}. {cls.REMEDY}"
             )
         values: dict[str, Any] = {
             k: tuple(v) if isinstance(v, list) else v for k, v in record.items() if k != "schema"

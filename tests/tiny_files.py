@@ -104,9 +104,15 @@ def _graph(tensors: list[Any], ops: list[tuple[int, list[int], int]]) -> Any:
 
 
 def write_onnx(
-    path: Path, spec: ModelSpec | None = SPEC, shape: Sequence[int | str] = (1, 1, 16, 16)
+    path: Path,
+    spec: ModelSpec | None = SPEC,
+    shape: Sequence[int | str] = (1, 1, 16, 16),
+    matrix: NDArray[np.float32] | None = None,
 ) -> Path:
-    """An .onnx file of the same net; a word in `shape` is a dynamic side."""
+    """An .onnx file of the same net; a word in `shape` is a dynamic side.
+
+    `matrix` instead of `weights`, `(136, values of a picture)`.
+    """
     import onnx
     from onnx import TensorProto, helper, numpy_helper
 
@@ -119,7 +125,7 @@ def write_onnx(
         [helper.make_tensor_value_info("image", TensorProto.FLOAT, shape)],
         [helper.make_tensor_value_info("landmarks", TensorProto.FLOAT, (shape[0], 136))],
         [
-            numpy_helper.from_array(weights(16), "weights"),
+            numpy_helper.from_array(weights(16) if matrix is None else matrix, "weights"),
             numpy_helper.from_array(ANSWER.flatten(), "answer"),
         ],
     )

@@ -60,14 +60,45 @@ class Face:
             return read_grey(self.picture)
         return self.picture if isinstance(self.picture, np.ndarray) else self.picture.grey()
 
+    def rgb(self) -> Picture:
+        """The decoded picture, `(height, width, 3)` uint8; a grey one has three equal channels.
+
+        Raises:
+            InputError: as `read_rgb`, or a picture inside a larger file: those are read as grey.
+        """
+        if isinstance(self.picture, Path):
+            return read_rgb(self.picture)
+        if isinstance(self.picture, np.ndarray):
+            return _converted(self.picture, cv2.COLOR_GRAY2RGB)
+        raise InputError(
+            f"{self.picture.path}: its pictures are read as grey, expected picture files for a "
+            "model of channels 'rgb'. Save them as PNG with a .pts beside each."
+        )
+
 
 def read_grey(path: Path) -> Picture:
     """Decodes a picture to `(height, width)` uint8 grey. Colour, grey and opaque RGBA are accepted.
 
     Raises:
         InputError: missing, undecodable, not 8 bits a channel, or with transparent pixels (they
-            have no grey value).
+            have no value of their own).
     """
+    picture = _decoded(path)
+    return picture if picture.ndim == 2 else _converted(picture, cv2.COLOR_BGR2GRAY)
+
+
+def read_rgb(path: Path) -> Picture:
+    """Decodes a picture to `(height, width, 3)` uint8: red, green, blue; raises as `read_grey`."""
+    picture = _decoded(path)
+    return _converted(picture, cv2.COLOR_GRAY2RGB if picture.ndim == 2 else cv2.COLOR_BGR2RGB)
+
+
+def _converted(picture: Picture, code: int) -> Picture:
+    return cv2.cvtColor(picture, code).astype(np.uint8, copy=False)
+
+
+def _decoded(path: Path) -> Picture:
+    """As the file has it: `(height, width)`, or `(height, width, 3)` blue, green, red."""
     try:
         data = np.frombuffer(path.read_bytes(), np.uint8)
     except OSError as error:
@@ -88,17 +119,15 @@ def read_grey(path: Path) -> Picture:
         raise InputError(
             f"{path}: {picture.dtype} pixels, expected 8 bits a channel. Convert it first."
         )
-    return _to_grey(picture, path)
+    return _opaque(picture.astype(np.uint8, copy=False), path)
 
 
-def _to_grey(picture: np.ndarray, path: Path) -> Picture:
-    if picture.ndim == 2:
-        return picture.astype(np.uint8, copy=False)
-    if picture.shape[2] == 4:
-        if picture[..., 3].min() < 255:
-            raise InputError(
-                f"{path}: has transparent pixels, expected an opaque picture. "
-                "Flatten it onto a background first."
-            )
-        picture = picture[..., :3]
-    return cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY).astype(np.uint8, copy=False)
+def _opaque(picture: Picture, path: Path) -> Picture:
+    if picture.ndim == 2 or picture.shape[2] < 4:
+        return picture
+    if picture[..., 3].min() < 255:
+        raise InputError(
+            f"{path}: has transparent pixels, expected an opaque picture. "
+            "Flatten it onto a background first."
+        )
+    return picture[..., :3]
