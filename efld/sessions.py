@@ -175,6 +175,8 @@ class _KerasSession(Session):
         try:
             with native_stderr():
                 import keras
+
+                import efld.models  # noqa: F401  (registers the layers that are our own)
         except ImportError:
             raise InputError(
                 f"{path}: .keras files need Keras. Run: pip install 'efld[train]'."

@@ -19,7 +19,7 @@ class Limit:
     """What a conversion may cost."""
 
     largest_px: float  # any point of any face, pixels of the crop
-    transposes: int | None  # in the graph; None: not counted
+    transposes: int | None  # in the graph, but for those of heat maps; None: not counted
 
 
 # Float conversions only reorder sums; fp16 weights have 11 significant bits.
@@ -105,7 +105,8 @@ def check(step: Step, limit: Limit) -> None:
             f"step {step.step}: a point is {step.largest_px:.4g} px from Keras, limit "
             f"{limit.largest_px:g} px (mean {step.mean_px:.4g} px, NME {step.nme_percent:.3f} %)."
         )
-    found = step.ops.get("TRANSPOSE", 0)
+    # Heat maps are turned before their softmax: a row of places for each point.
+    found = step.ops.get("TRANSPOSE", 0) - step.ops.get("SOFTMAX", 0)
     if limit.transposes is not None and found > limit.transposes:
         raise StepError(
             f"step {step.step}: {found} TRANSPOSE ops in the graph, limit {limit.transposes}."

@@ -42,8 +42,8 @@ def float_ops(model: Model) -> list[FloatOp]:
 
     They are those without an int8 kernel, squeeze-excite behind one of them (which saves two
     conversions as well), all up to the first depthwise convolution, and all that write the
-    landmarks: what follows the last dense layer, and that layer itself where only a reshape
-    follows.
+    landmarks: what reads them from heat maps, else what follows the last dense layer, and that
+    layer itself where only a reshape follows.
     """
     graph = model.subgraphs[0]
     kinds = [tflite_file.op_name(model, op) for op in graph.operators]
@@ -84,6 +84,8 @@ def _chosen(kinds: list[str], gates: set[int]) -> Iterator[tuple[int, Why]]:
 
 def _tail_start(kinds: list[str]) -> int:
     """Index of the tail's first op; converters may fold the mean shape into the dense layer."""
+    if "SOFTMAX" in kinds:
+        return kinds.index("RESHAPE", max(i for i, kind in enumerate(kinds) if kind == "CONV_2D"))
     dense = [i for i, kind in enumerate(kinds) if kind == "FULLY_CONNECTED"]
     if not dense:
         return len(kinds)

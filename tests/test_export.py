@@ -118,6 +118,14 @@ def test_the_same_weights_give_the_same_bytes(run: Path, tmp_path: Path) -> None
     assert made[0].read_bytes() == made[1].read_bytes()
 
 
+def test_the_gate_lets_heat_maps_be_turned_once(run: Path) -> None:
+    step = chain.read_record(run)[1][2]
+    once, twice = ({"TRANSPOSE": count, "SOFTMAX": 1} for count in (1, 2))
+    steps.check(steps.Step(**{**vars(step), "ops": once}), LIMITS["fp32"])
+    with pytest.raises(StepError, match="1 TRANSPOSE ops"):
+        steps.check(steps.Step(**{**vars(step), "ops": twice}), LIMITS["fp32"])
+
+
 def test_the_gate_counts_transposes(run: Path) -> None:
     step = chain.read_record(run)[1][2]
     bad = steps.Step(**{**vars(step), "ops": {"TRANSPOSE": 27}})

@@ -1,5 +1,6 @@
 """Models: the published parameter counts, and one result on two backends."""
 
+import math
 import os
 import subprocess
 import sys
@@ -12,7 +13,8 @@ import pytest
 
 from efld import models
 from efld.errors import InputError
-from efld.models import blocks, efficientnet, mobilenetv3, zoo
+from efld.models import blocks, efficientnet, heatmap, mobilenetv3, zoo
+from efld.models.batch_norm import BatchNorm
 
 # Colaco & Han 2022, table 7.
 PUBLISHED = [
@@ -50,8 +52,50 @@ def test_an_untrained_model_answers_with_the_mean_shape() -> None:
     shape = np.random.default_rng(0).uniform(0.2, 0.8, (68, 2)).astype(np.float32)
     model = models.build("efld", 0.25, mean_shape=shape)
     answer = model.predict(np.full((1, 112, 112, 1), 128, np.float32), verbose=0)[0]
+    # The Gaussians around the points are cut off where the crop ends.
+    assert np.abs(answer - shape).max() < 0.06
+
+
+def test_the_paper_s_head_starts_at_the_mean_shape() -> None:
+    shape = np.random.default_rng(0).uniform(0.2, 0.8, (68, 2)).astype(np.float32)
+    model = models.build("efld", 0.25, mean_shape=shape, head="multiscale")
+    answer = model.predict(np.full((1, 112, 112, 1), 128, np.float32), verbose=0)[0]
     # The dense layer starts at a spread of 0.01 and its output is scaled by 0.1.
     assert np.abs(answer - shape).max() < 0.05
+
+
+def test_heat_maps_reach_landmarks_outside_the_crop() -> None:
+    shape = np.array([[0.5, 0.5]], np.float32)
+    layer = heatmap.ExpectedPlaces(shape)
+    scores = np.zeros((2, 14, 14, 1), np.float32)
+    scores[0, 0, 0], scores[1, 13, 13] = 100, 100
+    np.testing.assert_allclose(layer(scores)[:, 0], [[-1 / 14] * 2, [15 / 14] * 2], atol=1e-6)
+
+
+def test_heat_maps_answer_with_the_expected_place() -> None:
+    layer = heatmap.ExpectedPlaces(np.array([[0.5, 0.5]], np.float32))
+    scores = np.full((1, 14, 14, 1), -100, np.float32)
+    layer.build(scores.shape)
+    layer.prior.assign(np.zeros(layer.prior.shape))
+    scores[0, 6, 3], scores[0, 6, 4] = math.log(1), math.log(3)  # row 6: y = 6.5 cells
+    np.testing.assert_allclose(layer(scores)[0, 0], [4.25 / 14, 6.5 / 14], atol=1e-6)
+
+
+def test_a_saved_model_brings_its_own_layers(tmp_path: Path) -> None:
+    model = zoo.build("efld-nano")
+    model.save(tmp_path / "model.keras")
+    image = np.full((1, 112, 112, 1), 90, np.float32)
+    code = (
+        "import numpy as np; from pathlib import Path; from efld import sessions;"
+        "image = np.full((1, 112, 112, 1), 90, np.float32);"
+        "print(sessions.open_session(Path('model.keras')).run({'image': image})[0].sum())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert float(done.stdout.split()[-1]) == pytest.approx(
+        float(np.asarray(model(image)).sum()), rel=1e-5
+    )
 
 
 BACKEND = """
@@ -149,3 +193,23 @@ def test_unknown_choices_are_errors(family: str, options: dict[str, Any], messag
 def test_an_unknown_zoo_name_lists_the_known_ones() -> None:
     with pytest.raises(InputError, match=r"'efld-tiny' is unknown, expected one of efld-nano, "):
         zoo.build("efld-tiny")
+
+
+def test_batch_norm_trains_as_keras_does() -> None:
+    """TensorFlow's kernel and Keras' own: result, gradient and moving averages."""
+    import tensorflow as tf
+
+    image = np.random.default_rng(0).normal(3, 2, (16, 8, 8, 4)).astype(np.float32)
+    ours, theirs = BatchNorm(momentum=0.9), keras.layers.BatchNormalization(momentum=0.9)
+    found = []
+    for layer in (ours, theirs):
+        x = tf.constant(image)
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = layer(x, training=True)
+            loss = tf.reduce_sum(y**3)
+        averages = (layer.moving_mean, layer.moving_variance)
+        found.append([np.asarray(v) for v in (y, tape.gradient(loss, x), *averages)])
+    for mine, other in zip(*found, strict=True):
+        np.testing.assert_allclose(mine, other, rtol=2e-3, atol=1e-4)  # 1 / (n - 1) against 1 / n
+    np.testing.assert_allclose(ours(image), theirs(image), rtol=2e-3, atol=1e-4)

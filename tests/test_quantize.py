@@ -167,6 +167,15 @@ def test_a_dense_layer_that_writes_the_landmarks_itself_stays_float() -> None:
     assert [i for i, why in recipe._chosen(kinds, set()) if why == "tail"] == [4, 5]
 
 
+def test_heat_maps_are_scored_in_int8_and_read_in_float() -> None:
+    run = tiny_run.quantized("heatmap")
+    assert runtime.load(run / chain.FILE).session.delegation() == Delegation(1, {})
+    found = files.read_json(run / chain.RECORD, chain.SCHEMA, "quantize")["audit"]
+    tail = {row["kind"] for row in found["float_ops"] if row["why"] == "tail"}
+    assert tail == {"RESHAPE", "TRANSPOSE", "SOFTMAX", "FULLY_CONNECTED"}
+    assert found["int8_ops"]["ADD"] >= 2  # the pyramid's, and the prior's
+
+
 def test_another_evaluation_than_the_export_s_is_refused(copy: Path) -> None:
     evaluation = Evaluation(tiny_run.faces_root(), "train")
     with pytest.raises(InputError, match="Give both commands the same --data and --split"):

@@ -46,12 +46,12 @@ def evaluation() -> Evaluation:
     return Evaluation(faces_root(), "common")
 
 
-def write_run(run: Path) -> None:
+def write_run(run: Path, head: str = "dense") -> None:
     """`model.keras` and `spec.json`: every kind of layer that the zoo has, once or twice."""
     import keras
 
     keras.utils.set_random_seed(0)
-    model = _build()
+    model = _build(head)
     crops = evaluation().crops(SPEC).images.astype(np.float32)
     for _ in range(60):  # gives batch normalisation its statistics
         model(crops, training=True)
@@ -63,11 +63,12 @@ def write_run(run: Path) -> None:
 SPEC = ModelSpec(model="tiny", input_px=INPUT_PX)
 
 
-def _build() -> "keras.Model":  # type: ignore[name-defined]  # noqa: F821
+def _build(head: str) -> "keras.Model":  # type: ignore[name-defined]  # noqa: F821
     import keras
     from keras import layers
 
     from efld.models import blocks, heads
+    from efld.models.heatmap import heatmap
 
     image = keras.Input((INPUT_PX, INPUT_PX, 1), name="image")
     x = layers.Rescaling(1 / 255, name="normalise")(image)
@@ -75,23 +76,26 @@ def _build() -> "keras.Model":  # type: ignore[name-defined]  # noqa: F821
     fine = x = blocks.inverted_residual(x, 16, 8, 3, 2, 0, "relu", "hard_sigmoid", name="first")
     x = blocks.inverted_residual(x, 24, 16, 5, 2, 8, "hard_swish", "hard_sigmoid", name="second")
     coarse = blocks.inverted_residual(x, 32, 16, 3, 1, 8, "hard_swish", "sigmoid", name="third")
+    if head == "heatmap":
+        return keras.Model(image, heatmap([fine, coarse], 16, "hard_swish", ANSWER), name="tiny")
     features = heads.multiscale([fine, coarse], (8, 16), "hard_swish")
     return keras.Model(image, heads.landmarks(features, ANSWER), name="tiny")
 
 
 @functools.cache
-def exported() -> Path:
+def exported(head: str = "dense") -> Path:
     """A run after `python -m export`. Do not change its files: copy the folder."""
-    run = Path(_folder().name) / "runs" / "tiny"
-    write_run(run)
+    run = Path(_folder().name) / "runs" / f"tiny-{head}"
+    write_run(run, head)
     chain.export(run, evaluation(), lambda _: None)
     return run
 
 
 @functools.cache
-def quantized() -> Path:
+def quantized(head: str = "dense") -> Path:
     """The same run after `python -m quantize`."""
     from quantize import chain as quantization
 
-    quantization.quantize(exported(), evaluation(), OPTIONS, lambda _: None)
-    return exported()
+    run = exported(head)
+    quantization.quantize(run, evaluation(), OPTIONS, lambda _: None)
+    return run

@@ -5,6 +5,8 @@ from typing import Literal
 
 from keras import KerasTensor, layers
 
+from efld.models.batch_norm import BatchNorm
+
 Activation = Literal["relu", "relu6", "hard_swish", "linear"]
 Gate = Literal["sigmoid", "hard_sigmoid"]
 
@@ -55,7 +57,7 @@ def depthwise_bn(
 
 
 def _bn(x: KerasTensor, activation: Activation, name: str) -> KerasTensor:
-    x = layers.BatchNormalization(momentum=BN_MOMENTUM, epsilon=BN_EPSILON, name=f"{name}_bn")(x)
+    x = BatchNorm(momentum=BN_MOMENTUM, epsilon=BN_EPSILON, name=f"{name}_bn")(x)
     return x if activation == "linear" else layers.Activation(activation, name=f"{name}_act")(x)
 
 

@@ -1,9 +1,9 @@
-"""EFLD (Hong 2025): MobileNetV3 under a multi-scale landmark head."""
+"""EFLD (Hong 2025): MobileNetV3 under a landmark head that sees three resolutions."""
 
 from collections.abc import Sequence
 from itertools import groupby
 from types import MappingProxyType
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import keras
 from keras import KerasTensor, layers
@@ -12,8 +12,10 @@ from efld.errors import InputError
 from efld.geometry import Points
 from efld.models import heads
 from efld.models.blocks import Activation, conv_bn, inverted_residual, repeats, round_channels
+from efld.models.heatmap import heatmap
 
-Table = Literal["small", "large"]
+Table = Literal["fine", "small", "large"]
+Head = Literal["heatmap", "multiscale"]
 
 
 class Block(NamedTuple):
@@ -59,8 +61,22 @@ LARGE = (
     Block(5, 960, 160, True, "hard_swish", 1),
     Block(5, 960, 160, True, "hard_swish", 1),
 )
-TABLES = MappingProxyType({"small": SMALL, "large": LARGE})
+# Ours: the multiply-adds of SMALL at stride 32 moved to strides 8 and 16, where heat maps are read.
+FINE = (
+    Block(3, 16, 16, True, "relu", 2),
+    Block(3, 72, 32, False, "relu", 2),
+    Block(3, 96, 32, False, "relu", 1),
+    Block(3, 96, 32, False, "relu", 1),
+    Block(3, 96, 32, False, "relu", 1),
+    Block(5, 128, 48, True, "hard_swish", 2),
+    Block(5, 240, 48, True, "hard_swish", 1),
+    Block(5, 240, 48, True, "hard_swish", 1),
+    Block(5, 240, 48, True, "hard_swish", 1),
+)
+TABLES = MappingProxyType({"fine": FINE, "small": SMALL, "large": LARGE})
 STEM = 16
+HEAD_STRIDES = (8, 16, 32)
+MULTISCALE = (8, 16)  # channels that the multi-scale head keeps of all maps but the coarsest
 
 
 def build(
@@ -68,10 +84,11 @@ def build(
     depth: float,
     mean_shape: Points,
     input_px: int = 112,
-    table: Table = "small",
+    table: Table = "fine",
     minimalistic: bool = False,
     squeeze: float = 0.25,
-    head_channels: Sequence[int] = (8, 16, 64),
+    head: Head = "heatmap",
+    head_channels: int = 64,
 ) -> keras.Model:
     """Grey `(batch, input_px, input_px, 1)`, 0..255 -> `(batch, points, 2)`, 0..1 over the crop.
 
@@ -80,10 +97,14 @@ def build(
         depth: factor on the blocks of a stage (consecutive blocks of equal output), rounded up.
         minimalistic: no squeeze-excite, ReLU for h-swish: what quantises and delegates cleanly.
         squeeze: channels inside squeeze-excite, as a part of the block's hidden channels.
-        head_channels: what the multi-scale head keeps of the maps with strides 8, 16 and 32.
+        head: "multiscale" is the paper's: flattened maps under a dense layer.
+        head_channels: what the heat maps are read from; the multi-scale head keeps as many of its
+            coarsest map.
     """
     if table not in TABLES:
         raise InputError(f"efld table {table!r} is unknown, expected one of {sorted(TABLES)}.")
+    if head not in get_args(Head):
+        raise InputError(f"efld head {head!r} is unknown, expected one of {get_args(Head)}.")
     swish: Activation = "relu" if minimalistic else "hard_swish"
     image = keras.Input((input_px, input_px, 1), name="image")
     x = layers.Rescaling(1 / 255, name="normalise")(image)
@@ -95,8 +116,13 @@ def build(
         x = _block(x, shape, width, squeeze, f"block{i + 1}")
         stride *= block.stride
         finest[stride] = x
-    features = heads.multiscale([finest[s] for s in (8, 16, 32)], head_channels, swish)
-    return keras.Model(image, heads.landmarks(features, mean_shape), name="efld")
+    maps = [finest[stride] for stride in HEAD_STRIDES if stride in finest]
+    if head == "heatmap":
+        landmarks = heatmap(maps, head_channels, swish, mean_shape)
+    else:
+        features = heads.multiscale(maps, (*MULTISCALE[: len(maps) - 1], head_channels), swish)
+        landmarks = heads.landmarks(features, mean_shape)
+    return keras.Model(image, landmarks, name="efld")
 
 
 def deepened(table: Sequence[Block], depth: float) -> list[Block]:

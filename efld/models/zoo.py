@@ -10,6 +10,7 @@ import keras
 
 from efld.errors import InputError
 from efld.models import build as build_family
+from efld.models.heatmap import ExpectedPlaces
 
 
 @dataclass(frozen=True)
@@ -34,10 +35,14 @@ def _efld(width: float, note: str, **options: Any) -> Entry:
 
 # Squeeze-excite holds a third of MobileNetV3's weights: ours squeeze to an eighth, not a quarter.
 ZOO = MappingProxyType({
-    "efld-nano": _efld(0.5, "smallest", squeeze=0.125, head_channels=(8, 8, 32)),
+    "efld-nano": _efld(0.5, "smallest", squeeze=0.125, head_channels=32),
     "efld-small": _efld(1.0, "the default", squeeze=0.125),
-    "efld-large": _efld(0.8, "most accurate", table="large", squeeze=0.125),
+    "efld-large": _efld(1.75, "most accurate", squeeze=0.125, head_channels=128),
     "efld-small-minimalistic": _efld(1.0, "no squeeze-excite, ReLU", minimalistic=True),
+    "efld-small-mobilenetv3": _efld(1.0, "MobileNetV3-Small's table", table="small", squeeze=0.125),
+    "efld-small-dense": _efld(
+        1.0, "the same under Hong's head", table="small", squeeze=0.125, head="multiscale"
+    ),
     "efficientnet-w1.0-d1.0": _published(1.0, 1.0),
     "efficientnet-w0.5-d1.1": _published(0.5, 1.1),
     "efficientnet-w0.25-d1.2": _published(0.25, 1.2),
@@ -95,4 +100,6 @@ def _layer_multiply_adds(layer: keras.layers.Layer) -> int:
         return math.prod(layer.kernel.shape) * math.prod(layer.output.shape[1:3])
     if isinstance(layer, keras.layers.Dense):
         return math.prod(layer.kernel.shape)
+    if isinstance(layer, ExpectedPlaces):
+        return math.prod(layer.prior.shape) * 2
     return 0
