@@ -1,7 +1,9 @@
 """What each choice of a recipe brings, on faces held out of training."""
 
+import re
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -15,19 +17,22 @@ from efld.data import datasets
 from efld.data.faces import Face
 from efld.errors import InputError
 from efld.quiet import native_stderr
-from train.config import TrainConfig, changed
+from train.config import PRESETS, TrainConfig, changed
 from train.feed import Say
 
 # Some minutes of efld-small on two cores: enough to tell choices apart that differ by some
 # percent, and no more.
-BUDGET = TrainConfig(epochs=30, epoch_steps=40, average=0.99, validation=0.15)
+BUDGET = replace(PRESETS["300w"], epochs=30, epoch_steps=40, average=0.99, validation=0.15)
 RECIPE = "the recipe"
 # Each row changes one thing.
 ROWS: Mapping[str, Mapping[str, Any]] = MappingProxyType({
     RECIPE: {},
-    "crop of 1.15 faces": {"box_factor": 1.15},
+    "MobileNetV3-Small's blocks": {"model": "efld-small-mobilenetv3"},
+    "its blocks under Hong's head": {"model": "efld-small-dense"},
+    "no squeeze-excite, ReLU": {"model": "efld-small-minimalistic"},
+    "crop of 1.25 faces": {"box_factor": 1.25},
     "milder changes of faces": {
-        "rotation_deg": 8.0, "log_scale": 0.07, "shift": 0.04,
+        "rotation_deg": 7.0, "log_scale": 0.07, "shift": 0.04,
         "light": 0.3, "blur": 0.1, "noise": 0.2, "occlusion": 0.2,
     },
     "half the learning rate": {"peak_lr": BUDGET.peak_lr / 2},
@@ -103,8 +108,9 @@ def parse(argv: Sequence[str]) -> Namespace:
 
 
 def folder(out: Path, name: str, seed: int) -> Path:
-    """Where a run lies: "crop of 1.15 faces", seed 0 -> crop-of-1.15-faces-0."""
-    return out / f"{name.replace(',', '').replace(' ', '-')}-{seed}"
+    """Where a run lies: "crop of 1.25 faces", seed 0 -> crop-of-1.25-faces-0."""
+    words = re.findall(r"[\w.]+", name)
+    return out / "-".join([*words, str(seed)])
 
 
 def train_row(config: TrainConfig, run: Path) -> None:
