@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from benchmark import accuracy_report, card
+from benchmark import accuracy_report, beside, card
 from benchmark.__main__ import main
 from efld import files
 from efld.errors import InputError
@@ -91,6 +91,15 @@ def test_readme_has_the_figures_of_the_efld_loss() -> None:
     assert f"is {found['efld-0']:.1f} and {found['efld-1']:.1f} %" in text
     assert f"with wing {found['wing-0']:.2f} and {found['wing-1']:.2f} %" in text
     assert f"(`--loss efld-wing`, one seed) it is {found['efld-wing-0']:.2f} %" in text
+
+
+def test_readme_has_the_figures_beside_pfld() -> None:
+    path = ROOT / "results/efld-small-beside-pfld-on-300w.json"
+    record = files.read_json(path, beside.SCHEMA, "-")
+    ours, _, peer = (row["nme_percent"] for row in record["accuracy"]["files"])
+    ratio = record["host"]["files"][0]["ratio"]
+    text = " ".join((ROOT / "README.md").read_text().split())
+    assert f"takes {ratio:.2f} of its time, at an NME of {ours:.2f} % against {peer:.2f} %" in text
 
 
 @pytest.mark.parametrize("path", PUBLISHED, ids=lambda path: path.parent.name)
