@@ -24,6 +24,7 @@ EXAMPLES = """examples:
   python -m train 300w --data ~/300w --model efld-nano --run runs/nano --peak-lr 2e-3
   python -m train 300w --resume                          go on after an interruption
   python -m train ablation --data ~/300w                 what each choice brings: hours
+  python -m train label runs/NAME --data P --out L       landmarks for pictures, by that model
 
 KERAS_BACKEND chooses tensorflow (default) or jax."""
 
@@ -73,6 +74,8 @@ def main() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if sys.argv[1:2] == ["ablation"]:
         ablate(sys.argv[2:])
+    elif sys.argv[1:2] == ["label"]:
+        label_pictures(sys.argv[2:])
     else:
         train(parser().parse_args())
 
@@ -95,6 +98,12 @@ def ablate(argv: Sequence[str]) -> None:
         from train import ablation
 
     ablation.main(argv, print)
+
+
+def label_pictures(argv: Sequence[str]) -> None:
+    from train import label
+
+    label.main(argv, print)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,196 @@
+"""Finds a face in a picture by the landmark model alone: no detector, no foreign weights.
+
+Windows of several sizes slide over the picture. The model looks into each three times, each time
+into the square around the points it found before. Windows that touch a face end on the same points,
+the others end apart: so each window has a vote, and the place that most of them end on wins. Then
+the model looks at that place in several views, plain and mirrored. The mean is the answer; how far
+the views lie apart says whether to believe it.
+
+Tried with an efld-small of NME 4.3 % on 98 faces of 300-W that it was not trained on, cut to 1.6
+times the face, as pictures without points: all are found, 97 of them right (NME below 10 %).
+"""
+
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from efld import schemes
+from efld.evaluate import Landmarker, check_grey
+from efld.geometry import (
+    Box,
+    Picture,
+    Points,
+    crop,
+    landmark_box,
+    square,
+    to_crop,
+    to_picture,
+    truth_square,
+)
+from efld.metrics import inter_ocular
+
+LOOKS = 3  # of the model into each window
+AGREEMENT = 0.05  # mean distance of the points, in sides of the square, up to which windows agree
+STEP = 1 / 3  # between windows, in their sides
+OUTSIDE = 0.15  # of a window's side may lie outside the picture
+
+
+class Search(NamedTuple):
+    """Windows of some sizes; fewer than `clear` of them agree by chance."""
+
+    sizes: tuple[float, ...]  # sides, in shorter sides of the picture
+    clear: int
+
+
+SEARCHES = (Search((0.28, 0.39, 0.55, 0.77, 1.08), clear=6), Search((0.14, 0.2), clear=8))
+# Shifts to the right and down in sides of a square, and a scale, as `_moved` takes them.
+NEAR = tuple(itertools.product((-0.15, 0.0, 0.15), (-0.15, 0.0, 0.15), (0.8, 1.0, 1.25)))
+CLEAR_NEAR = 14  # of these 27: around faces 16 or more agree, elsewhere 9 or fewer
+SURE_PERCENT = 2.5  # where no face is, views lie 3.3 % apart or more
+VIEWS = (
+    (0, 0, 1), (-0.05, 0, 1), (0.05, 0, 1), (0, -0.05, 1), (0, 0.05, 1), (0, 0, 0.92), (0, 0, 1.09),
+)  # fmt: skip
+
+
+class Found(NamedTuple):
+    """A face, and how far to believe that it is one."""
+
+    points: Points  # (points, 2), picture pixels: the mean of the views
+    box: Box  # that they span
+    votes: int  # windows that ended on it
+    # Mean distance of the views' points from these, in percent of that of the outer eye corners.
+    disagreement_percent: float
+
+
+def find(picture: Picture, model: Landmarker, near: Box | None = None) -> Found | None:
+    """Finds the clearest face; small windows are tried where large ones find none for sure.
+
+    Args:
+        picture: `(height, width)` grey, of any size.
+        near: look for the face that this box frames, as landmarks would span it; it may be off by a
+            quarter of its side.
+
+    Returns:
+        None where too few windows agree. That there is a face is sure only where the views agree,
+        too: below SURE_PERCENT.
+
+    Raises:
+        InputError: a model for colour, or one that computes NaN.
+    """
+    check_grey(model.spec)
+    best: Found | None = None
+    for clear, windows in _searches(picture, model, near):
+        points, votes = _voted(picture, windows, model)
+        if votes < clear:
+            continue
+        found = _averaged(picture, points, votes, model)
+        if best is None or found.disagreement_percent < best.disagreement_percent:
+            best = found
+        if best.disagreement_percent <= SURE_PERCENT:
+            break
+    return best
+
+
+def _searches(
+    picture: Picture, model: Landmarker, near: Box | None
+) -> Iterator[tuple[int, list[Box]]]:
+    """Windows, and how many of them must agree."""
+    if near is not None:
+        start = square(near, model.spec.box_factor)
+        yield CLEAR_NEAR, [_moved(start, *change) for change in NEAR]
+        return
+    height, width = picture.shape
+    for sizes, clear in SEARCHES:
+        sides = [size * min(height, width) for size in sizes]
+        yield clear, [window for side in sides for window in _slid(width, height, side)]
+
+
+def _voted(picture: Picture, windows: Sequence[Box], model: Landmarker) -> tuple[Points, int]:
+    """The points that most windows end on, and how many do."""
+    canvas, place = _reduced(picture, min(w.width for w in windows) / model.spec.input_px)
+    frame = Box(0, 0, *canvas.shape)
+    boxes = [_on_canvas(window, place, frame.width / place.width) for window in windows]
+    for _ in range(LOOKS):
+        ends = _look(canvas, boxes, model)
+        boxes = [truth_square(end, model.spec.box_factor) for end in ends]
+    agreeing = _largest_group(ends, [box.width for box in boxes])
+    middle = np.median(ends[agreeing], axis=0)
+    return to_picture(to_crop(middle, frame), place), len(agreeing)
+
+
+def _averaged(picture: Picture, points: Points, votes: int, model: Landmarker) -> Found:
+    """The mean over VIEWS of a place, each plain and mirrored."""
+    factor = model.spec.box_factor
+    again = _look(picture, [truth_square(points, factor)], model)[0]
+    views = [_moved(truth_square(again, factor), *view) for view in VIEWS]
+    ends = np.concatenate([_look(picture, views, model, mirrored) for mirrored in (False, True)])
+    mean = ends.mean(axis=0)
+    apart_px = float(np.linalg.norm(ends - mean, axis=-1).mean())
+    eyes_px = max(float(inter_ocular(mean[np.newaxis], model.spec.scheme)[0]), 1e-3)
+    return Found(mean, landmark_box(mean), votes, 100 * apart_px / eyes_px)
+
+
+def _moved(box: Box, x: float, y: float, scale: float) -> Box:
+    """A square shifted by parts of its side, then scaled about its centre."""
+    side = box.width * scale
+    shrunk = (box.width - side) / 2
+    return Box(box.left + x * box.width + shrunk, box.top + y * box.width + shrunk, side, side)
+
+
+def _look(
+    picture: Picture, boxes: Sequence[Box], model: Landmarker, mirrored: bool = False
+) -> Points:
+    """What the model finds in squares of a picture, `(boxes, points, 2)`, picture pixels.
+
+    Args:
+        mirrored: show it the crops mirrored; the points are those of the picture all the same.
+    """
+    crops = np.stack([crop(picture, box, model.spec.input_px) for box in boxes])[..., np.newaxis]
+    if mirrored:
+        found = schemes.mirror(model(crops[:, :, ::-1]), model.spec.scheme)
+    else:
+        found = model(crops)
+    return np.stack([to_picture(one, box) for one, box in zip(found, boxes, strict=True)])
+
+
+def _on_canvas(window: Box, place: Box, scale: float) -> Box:
+    side = window.width * scale
+    return Box((window.left - place.left) * scale, (window.top - place.top) * scale, side, side)
+
+
+def _slid(width: int, height: int, side: float) -> list[Box]:
+    """Squares over the whole picture."""
+    return [Box(x, y, side, side) for y in _starts(height, side) for x in _starts(width, side)]
+
+
+def _starts(length: int, side: float) -> list[float]:
+    first, last = -OUTSIDE * side, length - (1 - OUTSIDE) * side
+    if last <= first:
+        return [(length - side) / 2]
+    count = math.ceil((last - first) / (STEP * side)) + 1
+    return [float(start) for start in np.linspace(first, last, count)]
+
+
+def _reduced(picture: Picture, pixel: float) -> tuple[Picture, Box]:
+    """The picture with pixels about as large as `pixel`, and the square of it that it shows.
+
+    Each window would shrink a large picture anew.
+    """
+    height, width = picture.shape
+    place = square(Box(0, 0, width, height), 1)
+    return crop(picture, place, math.ceil(place.width / max(1, pixel))), place
+
+
+def _largest_group(ends: Points, sides: Sequence[float]) -> np.ndarray:
+    """Indices of the windows that agree with the one with which most agree."""
+    centres = ends.mean(axis=1)
+    groups = []
+    for end, centre, side in zip(ends, centres, sides, strict=True):
+        # No mean distance is below that of the centres, which takes less time.
+        near = np.flatnonzero(np.linalg.norm(centres - centre, axis=-1) < AGREEMENT * side)
+        apart = np.linalg.norm(ends[near] - end, axis=-1).mean(axis=-1)
+        groups.append(near[apart < AGREEMENT * side])
+    return max(groups, key=len)
