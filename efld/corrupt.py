@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from efld.data import augment
-from efld.geometry import Box, Picture
+from efld.geometry import Box, Picture, moved
 
 MIDDLE_GREY = 128
 
@@ -29,14 +29,8 @@ class Condition:
     def box(self, box: Box, face_id: str) -> Box:
         """The crop's square as a poor detector would give it."""
         turn = int(self._rng(face_id).integers(4)) * math.pi / 2
-        side = box.width * self.scale
-        grown = (box.width - side) / 2
-        return Box(
-            box.left + grown + round(math.cos(turn)) * self.shift * box.width,
-            box.top + grown + round(math.sin(turn)) * self.shift * box.width,
-            side,
-            side,
-        )
+        right, down = round(math.cos(turn)) * self.shift, round(math.sin(turn)) * self.shift
+        return moved(box, right, down, self.scale)
 
     def picture(self, crop: Picture, face_id: str) -> Picture:
         """The crop, `(side, side)`, as a poor camera would give it."""

@@ -39,6 +39,7 @@ from efld.geometry import (
     Points,
     crop,
     landmark_box,
+    moved,
     square,
     to_crop,
     to_picture,
@@ -60,7 +61,7 @@ class Search(NamedTuple):
 
 
 SEARCHES = (Search((0.28, 0.39, 0.55, 0.77, 1.08), clear=6), Search((0.14, 0.2), clear=8))
-# Shifts to the right and down in sides of a square, and a scale, as `_moved` takes them.
+# Shifts to the right and down in sides of a square, and a scale, as `moved` takes them.
 NEAR = tuple(itertools.product((-0.15, 0.0, 0.15), (-0.15, 0.0, 0.15), (0.8, 1.0, 1.25)))
 CLEAR_NEAR = 14  # of these 27: around faces A has 16 or more, elsewhere 9 or fewer
 SURE_PERCENT = 2.5  # where no face is, views lie 3.3 % apart or more
@@ -114,7 +115,7 @@ def _searches(
     """Windows, and how many of them must agree."""
     if near is not None:
         start = square(near, model.spec.box_factor)
-        yield CLEAR_NEAR, [_moved(start, *change) for change in NEAR]
+        yield CLEAR_NEAR, [moved(start, *change) for change in NEAR]
         return
     height, width = picture.shape
     for sizes, clear in SEARCHES:
@@ -139,19 +140,12 @@ def _averaged(picture: Picture, points: Points, votes: int, model: Landmarker) -
     """The mean over VIEWS of a place, each plain and mirrored."""
     factor = model.spec.box_factor
     again = _look(picture, [truth_square(points, factor)], model)[0]
-    views = [_moved(truth_square(again, factor), *view) for view in VIEWS]
+    views = [moved(truth_square(again, factor), *view) for view in VIEWS]
     ends = np.concatenate([_look(picture, views, model, mirrored) for mirrored in (False, True)])
     mean = ends.mean(axis=0)
     apart_px = float(np.linalg.norm(ends - mean, axis=-1).mean())
     eyes_px = max(float(inter_ocular(mean[np.newaxis], model.spec.scheme)[0]), 1e-3)
     return Found(mean, landmark_box(mean), votes, 100 * apart_px / eyes_px)
-
-
-def _moved(box: Box, x: float, y: float, scale: float) -> Box:
-    """A square shifted by parts of its side, then scaled about its centre."""
-    side = box.width * scale
-    shrunk = (box.width - side) / 2
-    return Box(box.left + x * box.width + shrunk, box.top + y * box.width + shrunk, side, side)
 
 
 def _look(

@@ -58,6 +58,13 @@ def square(box: Box, factor: float) -> Box:
     return Box(centre_x - side / 2, centre_y - side / 2, side, side)
 
 
+def moved(box: Box, right: float, down: float, scale: float) -> Box:
+    """A square scaled about its centre, then shifted by parts of its former side."""
+    side = box.width * scale
+    grown = (box.width - side) / 2
+    return Box(box.left + grown + right * box.width, box.top + grown + down * box.width, side, side)
+
+
 def truth_square(points: Points, factor: float) -> Box:
     """The `truth` box of the protocols: square around the landmarks' box."""
     return square(landmark_box(points), factor)
