@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ordered_set import OrderedSet
+
 from efld.errors import StepError
 from efld.spec import METADATA_NAME, ModelSpec
 
@@ -34,7 +36,7 @@ def write(model: "keras.Model", spec: ModelSpec, path: Path) -> dict[str, int]:
 
     function = tf.function(lambda image: {OUTPUT: model(image, training=False)})
     signature = [tf.TensorSpec(spec.input_shape, tf.float32, name=INPUT)]
-    with _scalar_constants_mended():
+    with _tf2onnx_mended():
         graph, _ = tf2onnx.convert.from_function(
             function, input_signature=signature, opset=OPSET, inputs_as_nchw=[INPUT]
         )
@@ -52,8 +54,8 @@ def write(model: "keras.Model", spec: ModelSpec, path: Path) -> dict[str, int]:
 def name_values(graph: Any) -> None:
     """Names nodes and values by the op that computes or first reads them, and sorts constants.
 
-    tf2onnx walks sets: its own names and order differ from run to run, and with them the bytes of
-    all files made from this one.
+    tf2onnx numbers its names through all graphs of a process, and with them differ the bytes of all
+    files made from this one.
     """
     names = {edge.name: edge.name for edge in (*graph.input, *graph.output)} | {"": ""}
     for i, node in enumerate(graph.node):
@@ -80,11 +82,16 @@ def _shape(edge: Any) -> tuple[int, ...]:
 
 
 @contextmanager
-def _scalar_constants_mended() -> Iterator[None]:
-    """tf2onnx 1.17.0 gives up removing *any* Transpose where a constant is a scalar (`x + 3`).
+def _tf2onnx_mended() -> Iterator[None]:
+    """Two faults of tf2onnx 1.17.0.
 
-    Its handler takes `max(())` over such a constant's shape. A scalar fits every layout.
+    It gives up removing *any* Transpose where a constant is a scalar (`x + 3`): its handler takes
+    `max(())` over such a constant's shape. A scalar fits every layout.
+
+    It walks sets of names, whose order differs from run to run: one graph in twenty has another
+    order of ops or one constant more.
     """
+    import tf2onnx.graph
     from tf2onnx.optimizer.transpose_optimizer import TransposeOptimizer
 
     original = TransposeOptimizer._add_handler
@@ -96,7 +103,9 @@ def _scalar_constants_mended() -> Iterator[None]:
         return original(self, transpose, node)
 
     TransposeOptimizer._add_handler = add_handler
+    tf2onnx.graph.set = OrderedSet  # what a module calls `set` is looked up there first
     try:
         yield
     finally:
         TransposeOptimizer._add_handler = original
+        del tf2onnx.graph.set
