@@ -1,4 +1,4 @@
-"""EFLD (Hong 2025): MobileNetV3 under a landmark head that sees three resolutions."""
+"""EFLD (Hong 2025): MobileNetV3 under a landmark head that sees several resolutions."""
 
 from collections.abc import Sequence
 from itertools import groupby
