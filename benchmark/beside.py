@@ -126,6 +126,7 @@ def measure(
     models, ruler = [*map(load, paths), *others], Ruler()
     faces = datasets.open_faces(data, split)
     accuracy.check(models, faces, ruler)
+    errors = results(models, faces, ruler)
     times = host.measure(paths, peers, threads=threads, seconds=seconds)
     report = Report(
         command=command,
@@ -134,7 +135,7 @@ def measure(
         terms=datasets.terms(data),
         ruler=ruler,
         faces=faces,
-        results=results(models, faces, ruler),
+        results=errors,
     )
     return Beside(report, times, tuple(model.spec for model in others))
 

@@ -102,6 +102,13 @@ def test_readme_has_the_figures_beside_pfld() -> None:
     assert f"takes {ratio:.2f} of its time, at an NME of {ours:.2f} % against {peer:.2f} %" in text
 
 
+def test_the_preset_says_what_its_command_reached() -> None:
+    record = files.read_json(ROOT / "pretrained/efld-small" / card.RECORD, card.SCHEMA, "card")
+    keras = record["accuracy"]["full"][0]
+    text = " ".join((ROOT / "train/config.py").read_text().replace(" # ", " ").split())
+    assert f"has an NME of {keras['nme_percent']:.2f} % on full" in text
+
+
 @pytest.mark.parametrize("path", PUBLISHED, ids=lambda path: path.parent.name)
 def test_a_published_card_is_of_its_weights(path: Path) -> None:
     found = files.read_json(path, card.SCHEMA, "card")
