@@ -142,9 +142,9 @@ def test_a_page_that_nobody_asked_for_may_lack_libraries(
     folder = tmp_path / "runs" / "tiny"
     folder.mkdir(parents=True)
     argv = ("accuracy", write_tflite(folder / "m.tflite"), "--data", data, "--split", "all")
-    code, _, err = run(capsys, *argv)
+    code, out, _ = run(capsys, *argv)
     assert code == 0
-    assert "no page: jinja2 is missing" in err
+    assert "no page: jinja2 is missing" in out
     code, out, err = run(capsys, *argv, "--html", tmp_path / "a.html")
     assert (code, out) == (2, "")
     assert "pip install 'efld[benchmark]'" in err

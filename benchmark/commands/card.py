@@ -1,0 +1,22 @@
+"""`python -m benchmark card`: a run is measured and published."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from benchmark import card
+from benchmark.commands import flags
+from benchmark.commands.outcome import Outcome
+
+
+def add(parsers: Any) -> None:
+    sub = parsers.add_parser(
+        "card", help="measure a run and publish it in pretrained/", **flags.HOW
+    )
+    sub.add_argument("run", type=Path, help="runs/NAME, exported and quantized")
+    sub.add_argument("--data", type=Path, required=True, help="300-W: all splits are measured")
+
+
+def run(options: argparse.Namespace, command: str) -> Outcome:
+    folder = card.publish(options.run, card.measure(options.run, options.data, command))
+    return Outcome(f"{folder}: weights, spec, {card.CARD}, {card.RECORD}")
