@@ -143,8 +143,12 @@ def test_the_result_trains_as_extra(home: Path) -> None:
     for i in range(8):
         where = put(home / "few" / f"face{i}.png", PLACE)
         write_pts(where.with_suffix(".pts"), to_picture(SHAPE, PLACE))
-    config = TrainConfig(data=str(home / "few"), extra=str(home / "out"), validation=0.4)
-    assert len(load(config, lambda _: None).sources[1].regions) == 3
+    config = TrainConfig(data=str(home / "few"), extra=(str(home / "out"),), validation=0.4)
+    found = load(config, lambda _: None)
+    assert len(found.sources[1].regions) == 3
+    teacher = record(home)["teacher"]
+    assert f"points by {teacher['name']} {teacher['sha256'][:8]} (3 faces)" in found.names[1]
+    assert record(home)["terms"] in found.terms
 
 
 def test_a_dataset_gives_its_training_faces_and_where_to_look(home: Path) -> None:

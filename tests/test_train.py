@@ -212,14 +212,18 @@ def test_flags_are_the_fields_of_the_config() -> None:
 
 
 def test_a_config_is_read_back_whole(tmp_path: Path) -> None:
-    config = changed(TrainConfig(), {"blur": 0.9, "seed": 7})
+    config = changed(TrainConfig(), {"blur": 0.9, "seed": 7, "extra": ("a", "b")})
     config.write(tmp_path / "config.json", "", {})
     assert TrainConfig.read(tmp_path / "config.json") == config
 
 
 def test_a_config_is_its_command() -> None:
-    config = changed(PRESETS["300w"], {"data": "/home/me/faces/300w", "epochs": 7})
-    assert config.command() == "python -m train 300w --data faces/300w --epochs 7"
+    config = changed(
+        PRESETS["300w"], {"data": "/home/me/faces/300w", "epochs": 7, "extra": ("a", "/b/c")}
+    )
+    assert config.command() == (
+        "python -m train 300w --data faces/300w --extra a --extra b/c --epochs 7"
+    )
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from argparse import (
 )
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 from efld.data.augment import Augmentation
 from efld.errors import run_command
@@ -44,7 +44,11 @@ def parser() -> ArgumentParser:
     state.add_argument("--overwrite", action="store_true", help="replace an earlier run")
     for name, hint in choices().items():
         kind, text = get_args(hint)
-        made.add_argument("--" + name.replace("_", "-"), type=kind, default=SUPPRESS, help=text)
+        repeated = get_origin(kind) is tuple
+        made.add_argument(
+            "--" + name.replace("_", "-"), default=SUPPRESS, help=text,
+            type=get_args(kind)[0] if repeated else kind, action="append" if repeated else "store",
+        )  # fmt: skip
     return made
 
 
@@ -58,7 +62,7 @@ def choices() -> dict[str, Any]:
 def config_of(given: Namespace) -> TrainConfig:
     """The preset with the flags given; a run that goes on has its own choices already."""
     ours = choices()
-    flags = {k: v for k, v in vars(given).items() if k in ours}
+    flags = {k: tuple(v) if isinstance(v, list) else v for k, v in vars(given).items() if k in ours}
     config = changed(PRESETS[given.preset], flags)
     saved = run_of(given, config) / "config.json"
     return changed(TrainConfig.read(saved), flags) if given.resume and saved.exists() else config

@@ -73,7 +73,9 @@ class Row(NamedTuple):
 def main(argv: Sequence[str], say: Say) -> None:
     """Trains what is not trained yet, measures all rows and writes the table."""
     given = parse(argv)
-    base = changed(BUDGET, {"model": given.model, "data": str(given.data), "extra": given.extra})
+    base = changed(
+        BUDGET, {"model": given.model, "data": str(given.data), "extra": tuple(given.extra)}
+    )
     runs = [(name, seed) for name in given.rows for seed in given.seeds]
     for name, seed in tqdm(runs, unit="run"):
         train_row(changed(base, {**ROWS[name], "seed": seed}), folder(given.out, name, seed))
@@ -91,7 +93,7 @@ def parse(argv: Sequence[str]) -> Namespace:
         allow_abbrev=False,
     )
     parser.add_argument("--data", type=Path, required=True, help="dataset root")
-    parser.add_argument("--extra", default="", help="a second root, as for training")
+    parser.add_argument("--extra", action="append", default=[], help="as for training")
     parser.add_argument("--model", default=BUDGET.model, help="default: %(default)s")
     parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS), help="default: all")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1], help="default: 0 1")
@@ -147,7 +149,7 @@ def table(rows: Sequence[Row], given: Namespace, base: TrainConfig) -> str:
     """The Markdown page."""
     recipe = next(row for row in rows if row.name == RECIPE)
     head = HEAD.format(
-        data=" + ".join(datasets.label(Path(root)) for root in (given.data, given.extra) if root),
+        data=" + ".join(datasets.label(Path(root)) for root in (given.data, *given.extra)),
         faces=recipe.errors_percent.shape[1],
         images=base.steps * base.batch,
         model=given.model,
@@ -161,7 +163,7 @@ def table(rows: Sequence[Row], given: Namespace, base: TrainConfig) -> str:
 def command(given: Namespace) -> str:
     """The command of a table, datasets by their last two folders."""
     words = ["python -m train ablation", "--data", datasets.label(given.data)]
-    words += ["--extra", datasets.label(Path(given.extra))] if given.extra else []
+    words += [word for root in given.extra for word in ("--extra", datasets.label(Path(root)))]
     return " ".join([*words, "--model", given.model])
 
 

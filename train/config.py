@@ -11,7 +11,7 @@ from efld.data.augment import Augmentation
 from efld.data.datasets import label
 from efld.errors import InputError
 
-SCHEMA = 1
+SCHEMA = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,7 +20,9 @@ class TrainConfig:
 
     model: Annotated[str, "a name of the zoo"] = "efld-small"
     data: Annotated[str, "dataset root; empty = the embedded synthetic faces"] = ""
-    extra: Annotated[str, "a second root whose faces join in at first (weaker labels)"] = ""
+    extra: Annotated[
+        tuple[str, ...], "one more root whose faces join in at first (weaker labels); repeatable"
+    ] = ()
     extra_share: Annotated[float, "for this share of the epochs"] = 0.7
     faces: Annotated[int, "use only so many faces of `data`; 0 = all"] = 0
     init: Annotated[str, "start from the weights of this .keras file"] = ""
@@ -63,13 +65,15 @@ class TrainConfig:
         name, preset = min(PRESETS.items(), key=lambda item: len(self.changes(item[1])))
         words = ["python", "-m", "train", name]
         for choice, value in self.changes(preset).items():
-            shown = label(Path(value)) if choice in {"data", "extra"} else str(value)
-            words += ["--" + choice.replace("_", "-"), shown]
+            for one in value if isinstance(value, tuple) else (value,):
+                shown = label(Path(one)) if choice in {"data", "extra"} else str(one)
+                words += ["--" + choice.replace("_", "-"), shown]
         return shlex.join(words)
 
     @classmethod
     def read(cls, path: Path) -> Self:
         record = files.read_json(path, SCHEMA, "python -m train")["config"]
+        record["extra"] = tuple(record["extra"])
         return cls(**{**record, "augmentation": Augmentation(**record["augmentation"])})
 
     def changes(self, other: Self) -> dict[str, Any]:

@@ -31,20 +31,21 @@ class Data:
 
 def load(config: TrainConfig, say: Say) -> Data:
     """Reads the training faces and holds some out for validation. Never opens a test face."""
-    roots = [Path(config.data) if config.data else None]
-    faces, name = _usable(roots[0], config, config.faces or None)
+    root, extras = Path(config.data) if config.data else None, [*map(Path, config.extra)]
+    faces, name = _usable(root, config, config.faces or None)
     names = [name]
     kept, held = datasets.hold_out(faces, config.validation)
     sources = [Source(regions_of(kept, config))]
-    if config.extra:
-        roots.append(Path(config.extra))
-        extra, name = _usable(roots[1], config)
-        names.append(name)
+    if extras:
+        found = [_usable(extra, config) for extra in extras]
+        names += [name for _, name in found]
         until = round(config.extra_share * config.epochs) * config.epoch_steps
-        sources.append(Source(regions_of(extra, config), until))
+        weaker = [face for faces, _ in found for face in faces]
+        sources.append(Source(regions_of(weaker, config), until))
     say(f"{' + '.join(names)}; {len(held)} held out for validation")
-    terms = "; ".join(map(datasets.terms, roots))
-    return Data(sources, regions_of(held, config), tuple(names), terms)
+    return Data(
+        sources, regions_of(held, config), tuple(names), datasets.all_terms([root, *extras])
+    )
 
 
 def _usable(
@@ -52,7 +53,7 @@ def _usable(
 ) -> tuple[list[Face], str]:
     """The training faces that have the model's points, and a line about them."""
     faces, rest = datasets.fitting(datasets.training_faces(root, limit), config.scheme)
-    return faces, f"{datasets.label(root)} ({len(faces)} faces{f'; {rest}' if rest else ''})"
+    return faces, f"{datasets.source(root)} ({len(faces)} faces{f'; {rest}' if rest else ''})"
 
 
 def regions_of(faces: list[Face], config: TrainConfig) -> Regions:

@@ -30,6 +30,7 @@ from tqdm import tqdm
 
 from efld import files, finder, geometry, runtime, schemes
 from efld.data import datasets
+from efld.data.datasets import LABELS, LABELS_SCHEMA
 from efld.data.faces import Face
 from efld.data.layouts import folder, layout_of, require_folder, strict
 from efld.data.pts import write_pts
@@ -44,8 +45,6 @@ from efld.runtime import LandmarkModel
 if TYPE_CHECKING:
     from train.feed import Say  # imports Keras, which takes seconds and not every teacher needs
 
-SCHEMA = 1
-RECORD = "labels.json"
 TEACHERS = ("onnx", "keras", "fp32.tflite", "fp16.tflite", "int8.tflite")  # exact and fast first
 LIMIT_PERCENT = finder.SURE_PERCENT
 MARGIN = 2.0  # the written square's side over the longer side of the landmarks: augmentation's room
@@ -226,11 +225,11 @@ def opened(given: Namespace, model: LandmarkModel, terms: str) -> Record:
         InputError: the folder holds anything else.
     """
     out: Path = given.out
-    record = Record(out / RECORD, _head(given, model, terms))
+    record = Record(out / LABELS, _head(given, model, terms))
     held = list(out.iterdir()) if out.exists() else []
     left = [path for path in held if LEFT_BY_A_KILLED_RUN.match(path.name)]
     if record.path in held:
-        earlier = files.read_json(record.path, SCHEMA, "python -m train label")
+        earlier = files.read_json(record.path, LABELS_SCHEMA, "python -m train label")
         record.pictures = earlier.pop("pictures", {})
         if changes := [name for name, now in record.head.items() if earlier.get(name) != now]:
             raise InputError(
@@ -238,7 +237,7 @@ def opened(given: Namespace, model: LandmarkModel, terms: str) -> Record:
                 f"({earlier.get('command')}). Give that command or another --out."
             )
     elif len(held) > len(left):
-        raise InputError(f"{out}: is not empty and has no {RECORD}. Give another --out.")
+        raise InputError(f"{out}: is not empty and has no {LABELS}. Give another --out.")
     for path in left:
         path.unlink()
     return record
@@ -248,7 +247,7 @@ def _head(given: Namespace, model: LandmarkModel, terms: str) -> dict[str, Any]:
     data, teacher = (datasets.label(path.resolve()) for path in (given.data, given.teacher))
     words = ["python", "-m", "train", "label", teacher, "--data", data, "--limit"]
     return {
-        "schema": SCHEMA,
+        "schema": LABELS_SCHEMA,
         "command": shlex.join([*words, f"{given.limit:g}"]),
         "teacher": {
             "name": model.spec.model,

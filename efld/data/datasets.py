@@ -2,14 +2,14 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 
-from efld import schemes
+from efld import files, schemes
 from efld.data import synthetic
 from efld.data.faces import TEST_PARTS, Face, Part
 from efld.data.layouts import layout_of, strict
@@ -21,6 +21,8 @@ Split = Literal["train", "validation", "common", "challenging", "test", "full", 
 # The embedded default: rendered faces, so that every command works without a dataset.
 SYNTHETIC_TRAIN = 6000
 SYNTHETIC_TEST = 300
+# What `python -m train label` says, in their folder, of pictures that a model gave points.
+LABELS, LABELS_SCHEMA = "labels.json", 1
 
 
 def open_faces(root: Path | None, split: str, limit: int | None = None) -> list[Face]:
@@ -122,11 +124,33 @@ def label(root: Path | None) -> str:
     return "embedded synthetic faces" if root is None else "/".join(root.parts[-2:])
 
 
+def source(root: Path | None) -> str:
+    """A dataset's `label`, and whose points they are where a model gave them."""
+    if (labels := _labels(root)) is None:
+        return label(root)
+    teacher = labels["teacher"]
+    return f"{labels['data']}, points by {teacher['name']} {teacher['sha256'][:8]}"
+
+
 def terms(root: Path | None) -> str:
     """What may be done with weights that saw a dataset; None = the embedded synthetic faces."""
     if root is None:
         return "none: rendered faces only"
+    if (labels := _labels(root)) is not None:
+        return str(labels["terms"])  # the pictures' and the teacher's
     return f"{layout_of(root).terms} ({label(root)})"
+
+
+def all_terms(roots: Iterable[Path | None]) -> str:
+    """The terms of several datasets, each once."""
+    return "; ".join(dict.fromkeys(one for root in roots for one in terms(root).split("; ")))
+
+
+def _labels(root: Path | None) -> dict[str, Any] | None:
+    path = root.expanduser() / LABELS if root else None
+    if path is None or not path.is_file():
+        return None
+    return files.read_json(path, LABELS_SCHEMA, "python -m train label")
 
 
 def parts_of(split: str) -> frozenset[Part]:
