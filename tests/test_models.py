@@ -81,6 +81,12 @@ def test_heat_maps_answer_with_the_expected_place() -> None:
     np.testing.assert_allclose(layer(scores)[0, 0], [4.25 / 14, 6.5 / 14], atol=1e-6)
 
 
+def test_heat_maps_come_in_eights() -> None:
+    model = zoo.build("efld-nano")
+    assert model.get_layer("head_scores").output.shape == (None, 14, 14, 72)
+    assert model.output.shape == (None, 68, 2)
+
+
 def test_a_saved_model_brings_its_own_layers(tmp_path: Path) -> None:
     model = zoo.build("efld-nano")
     model.save(tmp_path / "model.keras")

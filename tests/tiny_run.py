@@ -77,7 +77,9 @@ def _build(head: str) -> "keras.Model":  # type: ignore[name-defined]  # noqa: F
     x = blocks.inverted_residual(x, 24, 16, 5, 2, 8, "hard_swish", "hard_sigmoid", name="second")
     coarse = blocks.inverted_residual(x, 32, 16, 3, 1, 8, "hard_swish", "sigmoid", name="third")
     if head == "heatmap":
-        return keras.Model(image, heatmap([fine, coarse], 16, "hard_swish", ANSWER), name="tiny")
+        return keras.Model(
+            image, heatmap([fine, coarse], 16, "hard_swish", ANSWER, near=5), name="tiny"
+        )
     features = heads.multiscale([fine, coarse], (8, 16), "hard_swish")
     return keras.Model(image, heads.landmarks(features, ANSWER), name="tiny")
 

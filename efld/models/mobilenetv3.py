@@ -89,6 +89,7 @@ def build(
     squeeze: float = 0.25,
     head: Head = "heatmap",
     head_channels: int = 64,
+    near: int = 5,
 ) -> keras.Model:
     """Grey `(batch, input_px, input_px, 1)`, 0..255 -> `(batch, points, 2)`, 0..1 over the crop.
 
@@ -100,6 +101,7 @@ def build(
         head: "multiscale" is the paper's: flattened maps under a dense layer.
         head_channels: what the heat maps are read from; the multi-scale head keeps as many of its
             coarsest map.
+        near: `heatmap`'s.
     """
     if table not in TABLES:
         raise InputError(f"efld table {table!r} is unknown, expected one of {sorted(TABLES)}.")
@@ -118,7 +120,7 @@ def build(
         finest[stride] = x
     maps = [finest[stride] for stride in HEAD_STRIDES if stride in finest]
     if head == "heatmap":
-        landmarks = heatmap(maps, head_channels, swish, mean_shape)
+        landmarks = heatmap(maps, head_channels, swish, mean_shape, near)
     else:
         features = heads.multiscale(maps, (*MULTISCALE[: len(maps) - 1], head_channels), swish)
         landmarks = heads.landmarks(features, mean_shape)
