@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmark.commands import accuracy, beside, card, flags, host, results
+from benchmark.commands import accuracy, beside, card, emulated, flags, host, results
 from benchmark.commands.outcome import Outcome
 from efld import files
 from efld.errors import InputError, run_command
@@ -16,6 +16,7 @@ COMMANDS = {
     "accuracy": accuracy,
     "host": host,
     "beside": beside,
+    "emulated": emulated,
     "card": card,
     "results": results,
 }
@@ -26,6 +27,7 @@ HELP = """examples:
   python -m benchmark accuracy model.int8.tflite --data 300W --split challenging --json -
   python -m benchmark host runs/efld-small/model.*.tflite --peer other.tflite --seconds 5
   python -m benchmark beside model.int8.tflite --peer pfld.onnx --peer-spec pfld.json --data 300W
+  python -m benchmark emulated runs/efld-small/model.*.tflite --peer other.tflite
   python -m benchmark card runs/efld-small-300w --data 300W
   python -m benchmark results
 """

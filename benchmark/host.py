@@ -13,14 +13,14 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmark.feeds import random_feeds
 from efld import files
 from efld.errors import InputError
-from efld.sessions import Edge, Session, open_session
+from efld.sessions import Session, open_session
 
 MEMORY_MEANS = (
     "peak growth of resident memory in a fresh process while it opens the file and runs it once; "
@@ -31,7 +31,6 @@ WARM_UP_S = 0.3
 WARM_UP_RUNS = 5
 BLOCK_S = 0.01  # one file's turn
 LEAST_ROUNDS = 3
-INPUT_HIGH = {"uint8": 256, "int8": 128}  # random integers below; other integers may be indices
 
 Run = Callable[[], object]
 Milliseconds = NDArray[np.float64]
@@ -145,27 +144,7 @@ def _open(path: Path, peer: bool, threads: int, seed: int) -> _Entry:
             f"{path}: a .keras file is not timed, expected .tflite or .onnx. Export it."
         )
     session = open_session(path, threads)
-    return _Entry(path, peer, session, session.bind(_random_feeds(session, path, seed)))
-
-
-def _random_feeds(session: Session, path: Path, seed: int) -> dict[str, NDArray[Any]]:
-    """Input that fits any graph: floats 0..1, bytes over their range, other integers 0 or 1."""
-    generator = np.random.default_rng(seed)
-    return {edge.name: _random(edge, path, generator) for edge in session.inputs}
-
-
-def _random(edge: Edge, path: Path, generator: np.random.Generator) -> NDArray[Any]:
-    shape = [1, *edge.shape[1:]] if edge.shape else []
-    if None in shape:
-        raise InputError(f"{path}: input {edge}, expected fixed sizes (the batch alone may vary).")
-    sides = [int(side) for side in shape if side is not None]
-    try:
-        dtype = np.dtype(edge.dtype)
-    except TypeError:
-        raise InputError(f"{path}: input {edge}, expected numbers.") from None
-    if dtype.kind == "f":
-        return generator.random(sides).astype(dtype)
-    return generator.integers(0, INPUT_HIGH.get(dtype.name, 2), sides).astype(dtype)
+    return _Entry(path, peer, session, session.bind(random_feeds(session, path, seed)))
 
 
 def _rounds(runs: Sequence[Run], seconds: float, seed: int) -> list[list[Milliseconds]]:
@@ -238,7 +217,7 @@ def _growth_bytes(path: Path, threads: int) -> int:
     Path("/proc/self/clear_refs").write_text("5")  # resets the peak to what is resident now
     before_bytes = _peak_bytes()
     session = open_session(path, threads)
-    session.run(_random_feeds(session, path, seed=0))
+    session.run(random_feeds(session, path))
     return _peak_bytes() - before_bytes
 
 

@@ -1,0 +1,87 @@
+"""The counts of what we ship, and whether new files cost more.
+
+Counts depend on the graph, not on its weights: an untrained model of the zoo, exported, stands for
+the trained one. (Where the converter leaves out an addition of zeros, to 0.03 %.)
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from benchmark.emulated.measure import Counts, Emulated
+from efld import files
+from efld.errors import InputError
+
+SCHEMA = 1
+RECORD = Path("benchmark/arm_cost.json")
+RENEW = "python -m benchmark emulated FILES --gate --write"
+MAX_RISE = 0.01
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One count beside the recorded one."""
+
+    name: str  # model, file, processor
+    recorded: int | None  # None: not in the record
+    found: int
+
+    @property
+    def rise(self) -> float | None:
+        return self.found / self.recorded - 1 if self.recorded else None
+
+    @property
+    def passed(self) -> bool:
+        return self.recorded is not None and self.found <= self.recorded * (1 + MAX_RISE)
+
+    def __str__(self) -> str:
+        if self.rise is None:
+            return f"FAIL {self.name}: {self.found:,}, not in the record. To accept: {RENEW}"
+        line = f"{self.name}: {self.found:,}, recorded {self.recorded:,} ({self.rise:+.2%})"
+        return f"ok   {line}" if self.passed else f"FAIL {line}, at most {MAX_RISE:+.0%} is allowed"
+
+
+def judge(found: Emulated, path: Path) -> list[Verdict]:
+    """Compares with the record.
+
+    Raises:
+        InputError: no record, one made with another library, or a file that names no model.
+    """
+    record = files.read_json(path, SCHEMA, RENEW)
+    if record["tools"]["library_sha256"] != found.tools.library_sha256:
+        raise InputError(
+            f"{path}: made with another library than .arm/'s, so counts cannot be compared. Run "
+            f"`make setup-arm`; if benchmark/native/requirements.txt has changed: {RENEW}"
+        )
+    recorded = record["instructions"]
+    return [
+        Verdict(name, recorded.get(name), count.instructions)
+        for name, count in _named(found.counts).items()
+    ]
+
+
+def write(found: Emulated, command: str, path: Path) -> None:
+    """Writes these counts, and no others, as the record.
+
+    Raises:
+        InputError: a file that names no model.
+    """
+    instructions = {name: count.instructions for name, count in _named(found.counts).items()}
+    record = {"command": command, "tools": asdict(found.tools), "instructions": instructions}
+    files.write_json(path, {"schema": SCHEMA, **record})
+
+
+def _named(counts: Sequence[Counts]) -> dict[str, Counts]:
+    """Counts of our files by what stays the same from run to run."""
+    named: dict[str, Counts] = {}
+    for count in counts:
+        if count.peer:
+            continue
+        name = f"{count.model}/{Path(count.file).name} {count.cpu}"
+        if count.model is None or name in named:
+            raise InputError(
+                f"{count.file}: expected a file of efld that names its model, each once, found "
+                f"{'no name' if count.model is None else f'{name} twice'}. Gate exported files."
+            )
+        named[name] = count
+    return named
