@@ -14,7 +14,7 @@ from efld.errors import InputError
 from efld.runtime import load
 from efld.spec import ModelSpec
 
-SCHEMA = 1
+SCHEMA = 2
 CARD, RECORD = "README.md", "card.json"
 PRETRAINED = Path("pretrained")
 ARTEFACTS = {
@@ -29,13 +29,18 @@ SPLITS = ("common", "challenging", "full")
 MARKS = ("<!-- results: python -m benchmark results -->", "<!-- end of results -->")
 
 
-def measure(run: Path, data: Path, command: str) -> dict[str, Any]:
+def measure(run: Path, data: Path, command: str, name: str | None = None) -> dict[str, Any]:
     """All artefacts of an exported run on all splits of a dataset, and the `.tflite` side by side.
+
+    Args:
+        name: what it is published as; None = the model's name in the zoo.
 
     Raises:
         InputError: an artefact or a split is missing.
     """
-    paths = [run / name for name in ARTEFACTS.values()]
+    if name is not None and (name in ("", "..") or Path(name).name != name):
+        raise InputError(f"--name {name!r}: expected a name such as efld-small, not a path.")
+    paths = [run / file for file in ARTEFACTS.values()]
     for path in paths:
         if not path.is_file():
             raise InputError(f"{path}: no such file. Run export and quantize on {run} first.")
@@ -48,11 +53,13 @@ def measure(run: Path, data: Path, command: str) -> dict[str, Any]:
         row["file"] = Path(row["file"]).name
     speed = host.measure([path for path in paths if path.suffix == ".tflite"])
     quantized = files.read_json(run / "quantize.json", 1, "python -m quantize")
-    training = files.read_json(run / "config.json", 1, "python -m train")
+    training = files.read_json(run / "config.json", 2, "python -m train")
+    spec = ModelSpec.read(run / "spec.json")
     return {
         "schema": SCHEMA,
+        "name": name or spec.model,
         "command": command,
-        "spec": asdict(ModelSpec.read(run / "spec.json")),
+        "spec": asdict(spec),
         "training": {"command": training["command"], "versions": training["versions"]},
         "seed": training["config"]["seed"],
         "calibration": quantized["calibration_data"],
@@ -67,8 +74,8 @@ def measure(run: Path, data: Path, command: str) -> dict[str, Any]:
 
 
 def publish(run: Path, record: dict[str, Any]) -> Path:
-    """Copies weights and spec to `pretrained/<model>/` and writes card and record beside them."""
-    folder = PRETRAINED / record["spec"]["model"]
+    """Copies weights and spec to `pretrained/<name>/` and writes card and record beside them."""
+    folder = PRETRAINED / record["name"]
     for name in ("model.keras", "spec.json"):
         with files.whole(folder / name) as temporary:
             shutil.copyfile(run / name, temporary)
@@ -84,7 +91,7 @@ def card(record: dict[str, Any]) -> str:
     versions = ", ".join(
         f"{name} {version}" for name, version in record["training"]["versions"].items()
     )
-    return f"""# {spec["model"]}
+    return f"""# {record["name"]}
 
 68 facial landmarks on a grey {spec["input_px"]} px crop: square, centred on the
 face, {spec["box_factor"]:g} times the longer side of the box that the landmarks span.
@@ -134,7 +141,7 @@ def _row(record: dict[str, Any], kind: str, name: str) -> str:
     errors = " | ".join(f"{found[split]['nme_percent']:.2f}" for split in SPLITS)
     ratio = next((f"{row['ratio']:.2f}" for row in record["latency"] if row["file"] == name), "")
     size = found["full"]["file_bytes"]
-    return f"| {record['spec']['model']} | {kind} | {size:,} | {errors} | {ratio} |"
+    return f"| {record['name']} | {kind} | {size:,} | {errors} | {ratio} |"
 
 
 def write_results(readme: Path) -> list[str]:
@@ -154,4 +161,4 @@ def write_results(readme: Path) -> list[str]:
     block = f"{MARKS[0]}\n{table(records)}{MARKS[1]}"
     with files.whole(readme) as temporary:
         temporary.write_text(re.sub(f"{begin}.*{end}", lambda _: block, text, flags=re.DOTALL))
-    return [record["spec"]["model"] for record in records]
+    return [record["name"] for record in records]

@@ -25,6 +25,7 @@ def record() -> dict[str, Any]:
     }
     return {
         "schema": card.SCHEMA,
+        "name": "x-best",
         "command": "python -m benchmark card runs/x --data 300w",
         "spec": {
             "model": "x", "input_px": 112, "box_factor": 1.25, "data": ["a", "b"],
@@ -42,7 +43,7 @@ def test_a_card_names_data_terms_command_and_figures() -> None:
     text = card.card(record())
     for expected in ("a; b", "research only", "python -m train 300w", "seed 0", "synthetic faces"):
         assert expected in text
-    assert "| x | TFLite int8 | 5,000 | 4.40 | 5.40 | 6.40 | 0.50 |" in text
+    assert "| x-best | TFLite int8 | 5,000 | 4.40 | 5.40 | 6.40 | 0.50 |" in text
 
 
 def test_results_are_written_between_the_marks(
@@ -66,6 +67,8 @@ def test_results_are_written_between_the_marks(
 def test_a_run_that_was_not_exported_has_no_card(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="Run export and quantize"):
         card.measure(tmp_path, tmp_path, "")
+    with pytest.raises(InputError, match="expected a name such as efld-small"):
+        card.measure(tmp_path, tmp_path, "", name="../x")
 
 
 def test_readme_has_the_figures_of_the_cards() -> None:

@@ -14,9 +14,12 @@ def add(parsers: Any) -> None:
         "card", help="measure a run and publish it in pretrained/", **flags.HOW
     )
     sub.add_argument("run", type=Path, help="runs/NAME, exported and quantized")
+    sub.add_argument("--name", help="what to publish it as; default: the model's name")
     sub.add_argument("--data", type=Path, required=True, help="300-W: all splits are measured")
 
 
 def run(options: argparse.Namespace, command: str) -> Outcome:
-    folder = card.publish(options.run, card.measure(options.run, options.data, command))
+    folder = card.publish(
+        options.run, card.measure(options.run, options.data, command, options.name)
+    )
     return Outcome(f"{folder}: weights, spec, {card.CARD}, {card.RECORD}")
