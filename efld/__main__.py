@@ -7,7 +7,7 @@ from pathlib import Path
 
 import cv2
 
-from efld import files
+from efld import files, finder
 from efld.data.faces import PICTURE_SUFFIXES
 from efld.data.layouts import LAYOUTS
 from efld.data.survey import text
@@ -15,8 +15,8 @@ from efld.data.survey.outputs import check_writable, default_sheet, spare_datase
 from efld.data.survey.sheet import contact_sheet
 from efld.data.survey.survey import survey
 from efld.draw import ColourPicture, draw
-from efld.errors import InputError, run_command
-from efld.geometry import Box, Points
+from efld.errors import InputError, run_command, say
+from efld.geometry import Box, Picture, Points
 from efld.predict import check_box, parse_box, predict, read_colour, to_grey
 from efld.quiet import native_stderr
 from efld.runtime import LandmarkModel, load
@@ -24,19 +24,21 @@ from efld.runtime import LandmarkModel, load
 SCHEMA = 1
 
 HELP = """examples:
-  python -m efld predict me.jpg --model model.int8.tflite --box 80,60,200,220 -o out.png
+  python -m efld predict me.jpg --model model.int8.tflite -o out.png
   python -m efld predict me.jpg --model model.keras --box 80,60,200,220 --json
   python -m efld models
   python -m efld data ~/data/300w
 """
 
 PREDICT_HELP = """examples:
+  python -m efld predict me.jpg --model model.tflite -o out.png
   python -m efld predict me.jpg --model model.tflite --box 80,60,200,220 -o out.png
   python -m efld predict me.jpg --model model.tflite --box 80,60,200,220 --json > points.json
 
 The box is the face as landmarks span it: brows to chin, ear to ear; x,y is its upper left corner in
 pixels of the picture as a viewer shows it. The model adds its own margin. A box that starts left of
-the picture is written --box=-5,60,200,220.
+the picture is written --box=-5,60,200,220. Without a box the model itself looks for the clearest
+face, which takes it some hundred runs.
 """
 
 DATA_HELP = """examples:
@@ -64,9 +66,7 @@ def _main(argv: Sequence[str] | None) -> None:
     elif options.command == "data":
         _data(options)
     else:
-        _predict(
-            options.picture, options.model, parse_box(options.box), options.output, options.json
-        )
+        _predict(options)
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -84,7 +84,9 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     sub = command("predict", PREDICT_HELP, "find the landmarks of one face in a picture")
     sub.add_argument("picture", type=Path, help="JPEG, PNG or BMP")
     sub.add_argument("--model", type=Path, required=True, help=".keras, .onnx or .tflite of efld")
-    sub.add_argument("--box", required=True, metavar="X,Y,W,H", help="the face, in pixels")
+    sub.add_argument(
+        "--box", metavar="X,Y,W,H", help="the face, in pixels; default: the clearest there is"
+    )
     sub.add_argument("-o", "--output", type=Path, help="picture to draw the landmarks on")
     sub.add_argument("--json", action="store_true", help="print the points")
     sub = command("data", DATA_HELP, "say what a folder of datasets holds and what is damaged")
@@ -134,18 +136,42 @@ def _data_paths(options: argparse.Namespace) -> tuple[Path, Path | None, Path | 
     return root, report, sheet
 
 
-def _predict(path: Path, model_path: Path, face: Box, output: Path | None, as_json: bool) -> None:
-    _check_output(path, output, as_json)
+def _predict(options: argparse.Namespace) -> None:
+    path: Path = options.picture
+    output: Path | None = options.output
+    _check_output(path, output, options.json)
+    face = parse_box(options.box) if options.box is not None else None
     picture = read_colour(path)
-    check_box(face, picture.shape[1], picture.shape[0])  # before the model's runtime says things
-    model = load(model_path)
-    points = predict(model, to_grey(picture), face)
+    grey = to_grey(picture)
+    if face is not None:
+        check_box(face, grey.shape[1], grey.shape[0])  # before the model's runtime says things
+    model = load(options.model)
+    if face is None:
+        face = _found(path, grey, model)
+    points = predict(model, grey, face)
     if output is not None:
         _write_picture(output, draw(picture, points, model.spec.scheme))
-    if as_json:
+    if options.json:
         print(json.dumps(_record(path, model, face, points)))
     else:
         print(f"{output}: {len(points)} landmarks drawn")
+
+
+def _found(path: Path, picture: Picture, model: LandmarkModel) -> Box:
+    """Where the clearest face is.
+
+    Raises:
+        InputError: none is clear.
+    """
+    found = finder.find(picture, model)
+    if found is None:
+        raise InputError(f"{path}: found no clear face. Say where it is: --box X,Y,W,H.")
+    if found.disagreement_percent > finder.SURE_PERCENT:
+        say(
+            f"{path}: not sure of this face: views of it lie {found.disagreement_percent:.1f} % "
+            f"apart, expected up to {finder.SURE_PERCENT:g}. Look at it, or give --box."
+        )
+    return found.box
 
 
 def _check_output(picture: Path, output: Path | None, as_json: bool) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from efld import runtime
 from efld.__main__ import main
+from efld.data.pts import read_pts
 from efld.draw import draw
 from efld.geometry import Box
 from efld.predict import predict, read_colour
@@ -30,10 +31,11 @@ def run(
     *extra: str,
     picture: str = "me.png",
     model: str = "model.tflite",
-    box: str = BOX_TEXT,
+    box: str | None = BOX_TEXT,
 ) -> tuple[int, str, str]:
     """Exit code, stdout and stderr of `python -m efld predict`."""
-    argv = [str(files / picture), "--model", str(files / model), f"--box={box}", *extra]
+    argv = [str(files / picture), "--model", str(files / model), *extra]
+    argv += [f"--box={box}"] if box is not None else []
     code = 0
     try:
         main(["predict", *argv])
@@ -146,3 +148,24 @@ def test_the_input_picture_is_not_overwritten(
     assert code == 2
     assert "is the input picture" in err
     assert (files / "me.png").read_bytes() == before
+
+
+def test_without_a_clear_face_a_box_is_asked_for(
+    files: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, err = run(files, capsys, "--json", box=None)
+    assert (code, out) == (2, "")
+    assert "me.png: found no clear face. Say where it is: --box X,Y,W,H." in err
+
+
+def test_without_a_box_the_face_is_found(
+    real_data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    picture = sorted((real_data / "300w" / "helen" / "testset").glob("*.jpg"))[0]
+    model = Path(__file__).parent.parent / "pretrained" / "efld-small" / "model.keras"
+    main(["predict", str(picture), "--model", str(model), "--json"])
+    record = json.loads(capsys.readouterr().out)
+    truth = read_pts(picture.with_suffix(".pts"))
+    eyes_px = np.linalg.norm(truth[36] - truth[45])
+    errors_px = np.linalg.norm(np.array(record["points_px"]) - truth, axis=1)
+    assert errors_px.mean() < 0.1 * eyes_px  # right face, and better than the mean shape would be
