@@ -17,7 +17,7 @@ RUN    := $(if $(wildcard $(MODEL)/.),$(MODEL),runs/$(notdir $(MODEL)))
 ON     := $(if $(DATA),--data "$(DATA)") $(if $(SPLIT),--split $(SPLIT))
 
 # Folders share these names, hence .PHONY. "export" is a make keyword: no space before its colon.
-.PHONY: help setup train export bench test check format lock clean
+.PHONY: help setup train export bench claims test check format lock clean
 
 help:    ## this list
 	@grep -hE '^[a-z-]+:.*  ##' $(MAKEFILE_LIST) | sed 's/:[^#]*##/\t/' | expand -t 10
@@ -65,6 +65,9 @@ bench: $(READY) $(if $(filter host,$(DEVICE)),,.arm/.ready)    ## size and speed
 	@test -f $(RUN)/model.int8.tflite || \
 	  { echo "error: $(RUN): no model.int8.tflite. Run make export MODEL=$(MODEL) first."; exit 2; }
 	$(PYTHON) -m benchmark $(BENCH) $(FILES:%=$(RUN)/model.%) $(FLAGS)
+
+claims: $(READY)    ## what the papers print, beside what is measured here
+	$(PYTHON) -m benchmark claims $(FLAGS)
 
 test: $(READY)    ## the test suite
 	$(PYTHON) -m pytest -n auto --dist loadfile $(FLAGS)

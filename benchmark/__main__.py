@@ -7,7 +7,18 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmark.commands import accuracy, beside, card, emulated, flags, host, results
+from benchmark.commands import (
+    accuracy,
+    beside,
+    card,
+    claims,
+    compare,
+    emulated,
+    estimate,
+    flags,
+    host,
+    results,
+)
 from benchmark.commands.outcome import Outcome
 from efld import files
 from efld.errors import InputError, run_command
@@ -17,6 +28,9 @@ COMMANDS = {
     "host": host,
     "beside": beside,
     "emulated": emulated,
+    "estimate": estimate,
+    "claims": claims,
+    "compare": compare,
     "card": card,
     "results": results,
 }
@@ -28,6 +42,9 @@ HELP = """examples:
   python -m benchmark host runs/efld-small/model.*.tflite --peer other.tflite --seconds 5
   python -m benchmark beside model.int8.tflite --peer pfld.onnx --peer-spec pfld.json --data 300W
   python -m benchmark emulated runs/efld-small/model.*.tflite --peer other.tflite
+  python -m benchmark estimate runs/efld-small/model.fp32.tflite
+  python -m benchmark claims
+  python -m benchmark compare before.json after.json
   python -m benchmark card runs/efld-small-300w --data 300W
   python -m benchmark results
 """

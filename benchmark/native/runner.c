@@ -172,7 +172,7 @@ static void fill_inputs(void *interpreter) {
   for (int32_t i = 0; i < count; i++)
     fill_random(TfLiteInterpreterGetInputTensor(interpreter, i), &state);
   for (char *item = strtok(list, ","); item; item = strtok(NULL, ",")) {
-    char *colon = strchr(item, ':');
+    char *colon = strrchr(item, ':'); /* names as serving_default_image:0 hold one */
     if (!colon) die("--input_layer_value_files: %s: expected NAME:PATH", item);
     *colon = '\0';
     const void *tensor = NULL;

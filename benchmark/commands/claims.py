@@ -1,0 +1,48 @@
+"""`python -m benchmark claims`."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from benchmark.claims import audit, published
+from benchmark.claims.evidence import Shelf
+from benchmark.commands import flags
+from benchmark.commands.outcome import Outcome
+
+RECORD = Path("runs/claims.json")
+HELP = """examples:
+  python -m benchmark claims
+  python -m benchmark claims --model efficientnet-w0.5-d1.1
+  python -m benchmark claims --markdown
+  python -m benchmark claims --json -
+
+Every number that the papers behind efld's models claim, beside what was measured here, and a
+verdict: met, missed, cannot be true (the arithmetic is shown), or not measurable here. Ours come
+from pretrained/*/card.json, results/*.json and runs/*/bench/*.json; parameters are counted and
+Keras files weighed by building the model, which needs efld[train] and about a minute.
+"""
+
+
+def add(parsers: Any) -> None:
+    sub = parsers.add_parser(
+        "claims", help="the papers' claims on trial", description=HELP, **flags.HOW
+    )
+    models = sorted({claim.model for claim in published.load()})
+    sub.add_argument(
+        "--model", action="append", choices=models, metavar="NAME",
+        help=f"only claims about it: {', '.join(models)}",
+    )  # fmt: skip
+    sub.add_argument("--markdown", action="store_true", help="a table for documents")
+    flags.add_json(sub)
+
+
+def run(options: argparse.Namespace, command: str) -> Outcome:
+    claims = published.load()
+    wanted = [claim for claim in claims if not options.model or claim.model in options.model]
+    tried = audit.run(claims, wanted, Shelf())
+    trials = list(tqdm(tried, total=len(wanted), unit="claim", leave=False, disable=None))
+    shown = audit.markdown(trials) if options.markdown else audit.text(trials)
+    record = audit.record(trials, command)
+    return Outcome(shown, record, None if options.model else RECORD)  # a part replaces no whole
