@@ -9,6 +9,7 @@ from pathlib import Path
 
 from benchmark.commands import (
     accuracy,
+    android,
     beside,
     card,
     claims,
@@ -28,6 +29,7 @@ COMMANDS = {
     "host": host,
     "beside": beside,
     "emulated": emulated,
+    "android": android,
     "estimate": estimate,
     "claims": claims,
     "compare": compare,
@@ -42,6 +44,7 @@ HELP = """examples:
   python -m benchmark host runs/efld-small/model.*.tflite --peer other.tflite --seconds 5
   python -m benchmark beside model.int8.tflite --peer pfld.onnx --peer-spec pfld.json --data 300W
   python -m benchmark emulated runs/efld-small/model.*.tflite --peer other.tflite
+  python -m benchmark android runs/efld-small/model.*.tflite
   python -m benchmark estimate runs/efld-small/model.fp32.tflite
   python -m benchmark claims
   python -m benchmark compare before.json after.json

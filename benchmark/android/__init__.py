@@ -1,0 +1,1 @@
+"""Models timed on Android devices through adb."""
