@@ -17,7 +17,7 @@ RUN    := $(if $(wildcard $(MODEL)/.),$(MODEL),runs/$(notdir $(MODEL)))
 ON     := $(if $(DATA),--data "$(DATA)") $(if $(SPLIT),--split $(SPLIT))
 
 # Folders share these names, hence .PHONY. "export" is a make keyword: no space before its colon.
-.PHONY: help setup train export bench claims test check format lock clean
+.PHONY: help setup train export bench claims report test check format lock clean
 
 help:    ## this list
 	@grep -hE '^[a-z-]+:.*  ##' $(MAKEFILE_LIST) | sed 's/:[^#]*##/\t/' | expand -t 10
@@ -68,6 +68,9 @@ bench: $(READY) $(if $(filter host,$(DEVICE)),,.arm/.ready)    ## size and speed
 
 claims: $(READY)    ## what the papers print, beside what is measured here
 	$(PYTHON) -m benchmark claims $(FLAGS)
+
+report: $(READY)    ## all that was measured of MODEL on one page, report.html
+	$(PYTHON) -m benchmark report $(RUN) $(FLAGS)
 
 test: $(READY)    ## the test suite
 	$(PYTHON) -m pytest -n auto --dist loadfile $(FLAGS)

@@ -18,6 +18,7 @@ from benchmark.commands import (
     estimate,
     flags,
     host,
+    report,
     results,
 )
 from benchmark.commands.outcome import Outcome
@@ -33,6 +34,7 @@ COMMANDS = {
     "estimate": estimate,
     "claims": claims,
     "compare": compare,
+    "report": report,
     "card": card,
     "results": results,
 }
@@ -48,6 +50,7 @@ HELP = """examples:
   python -m benchmark estimate runs/efld-small/model.fp32.tflite
   python -m benchmark claims
   python -m benchmark compare before.json after.json
+  python -m benchmark report runs/efld-small
   python -m benchmark card runs/efld-small-300w --data 300W
   python -m benchmark results
 """

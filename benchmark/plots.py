@@ -11,7 +11,9 @@ from efld.metrics import Values
 
 # Okabe & Ito (2008): told apart with every common colour blindness. Yellow and black are left out.
 COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00")
-STYLES = ("-", (0, (5, 2)), (0, (6, 1.5, 1.5, 1.5)), (0, (1.5, 1.5)))
+DASHES = ("-", (0, (5, 2)), (0, (6, 1.5, 1.5, 1.5)), (0, (1.5, 1.5)))
+# Text stays text: small, sharp, and found by a search. The salt makes ids repeat.
+STYLE: Any = {"svg.fonttype": "none", "svg.hashsalt": "efld", "font.family": "sans-serif"}
 STEPS = 400
 
 
@@ -32,14 +34,12 @@ def ced(errors_percent: Sequence[Values], normaliser: metrics.Normaliser, thresh
     from matplotlib.figure import Figure
 
     at_percent = np.linspace(0, 1.5 * threshold, STEPS)
-    # Text stays text: small, sharp, and found by a search. The salt makes ids repeat.
-    style: Any = {"svg.fonttype": "none", "svg.hashsalt": "efld", "font.family": "sans-serif"}
-    with mpl.rc_context(mpl.rcParamsDefault | style):
+    with mpl.rc_context(mpl.rcParamsDefault | STYLE):
         figure = Figure(figsize=(5.2, 3.6), layout="constrained")
         axes = figure.subplots()
         for i, errors in enumerate(errors_percent):
             shares = metrics.ced(errors, at_percent)
-            axes.plot(at_percent, shares, color=colour(i), linestyle=STYLES[i % len(STYLES)])
+            axes.plot(at_percent, shares, color=colour(i), linestyle=DASHES[i % len(DASHES)])
         axes.axvline(threshold, color="#777777", linewidth=1)
         axes.annotate(f" failure above {threshold:g} %", (threshold, 0.03), color="#555555")
         axes.set(
@@ -50,10 +50,10 @@ def ced(errors_percent: Sequence[Values], normaliser: metrics.Normaliser, thresh
         )
         axes.grid(color="#dddddd", linewidth=0.6)
         axes.spines[["top", "right"]].set_visible(False)
-        return _svg(figure)
+        return svg(figure)
 
 
-def _svg(figure: Any) -> str:
+def svg(figure: Any) -> str:
     """The element alone: a page takes no XML heading."""
     out = io.StringIO()
     figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None}, transparent=True)

@@ -1,0 +1,95 @@
+"""Charts of a report, the same bytes for the same numbers."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from benchmark import plots
+
+MARKERS = {"fp32": "o", "fp16": "s", "int8": "^", "": "D"}  # by kind of file
+KIND_NAMES = {"fp32": "float32", "fp16": "float16", "int8": "int8", "": "a peer's"}
+
+
+class Spot(NamedTuple):
+    """A file on a chart of error over cost."""
+
+    model: str
+    kind: str  # of MARKERS
+    cost: float
+    nme_percent: float
+
+
+def frontier(spots: Sequence[Spot]) -> list[Spot]:
+    """Those that no other beats in both cost and error, from cheap to dear.
+
+    Errors that are the same to 0.01 are the same.
+    """
+    found: list[Spot] = []
+    for spot in sorted(spots, key=lambda spot: (spot.cost, spot.nme_percent)):
+        if not found or round(spot.nme_percent, 2) < round(found[-1].nme_percent, 2):
+            found.append(spot)
+    return found
+
+
+def errors_over_cost(spots: Sequence[Spot], cost: str, models: Sequence[str]) -> str:
+    """A chart of all spots and the line of the frontier; cost on a logarithmic axis.
+
+    Args:
+        cost: what stands below that axis.
+        models: in the order of their colours.
+    """
+    colours = {model: plots.colour(i) for i, model in enumerate(models)}
+    line = frontier(spots)
+
+    def draw(axes: Any) -> None:
+        costs, errors = [spot.cost for spot in line], [spot.nme_percent for spot in line]
+        axes.plot(costs, errors, color="#999999", drawstyle="steps-post", zorder=1)
+        for spot in spots:
+            axes.plot(spot.cost, spot.nme_percent, **_look(spot.kind, colours[spot.model]))
+        axes.set(xscale="log", xlabel=cost, ylabel="NME %")
+        kinds = [kind for kind in MARKERS if kind in {spot.kind for spot in spots}]
+        looks = [(model, _look("fp32", colour)) for model, colour in colours.items()]
+        looks += [(KIND_NAMES[kind], _look(kind, "#555555")) for kind in kinds]
+        handles = [axes.plot([], [], label=name, **look)[0] for name, look in looks]
+        axes.figure.legend(
+            handles=handles, loc="outside lower center", ncols=3, frameon=False, fontsize=8
+        )
+
+    return _drawn(draw)
+
+
+def _look(kind: str, colour: str) -> dict[str, Any]:
+    edge = {"markeredgecolor": "white", "markeredgewidth": 0.8}
+    return {"color": colour, "marker": MARKERS[kind], "linestyle": "", "markersize": 8, **edge}
+
+
+def training_curve(history: Sequence[Mapping[str, float]]) -> str:
+    """Errors over epochs, on training faces and on faces held out of training."""
+
+    def draw(axes: Any) -> None:
+        epochs = [row["epoch"] for row in history]
+        for i, (key, name) in enumerate((("nme", "training"), ("val_nme", "held out"))):
+            own = [row[key] for row in history]
+            axes.plot(epochs, own, color=plots.colour(i), linestyle=plots.DASHES[i], label=name)
+        axes.set(yscale="log", xlabel="epoch", ylabel="NME %")
+        axes.legend(frameon=False)
+
+    return _drawn(draw)
+
+
+def _drawn(draw: Callable[[Any], None]) -> str:
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+
+    with mpl.rc_context(mpl.rcParamsDefault | plots.STYLE):
+        figure = Figure(figsize=(5.2, 3.8), layout="constrained")
+        axes = figure.subplots()
+        draw(axes)
+        for axis in (axes.xaxis, axes.yaxis):
+            if axis.get_scale() == "log":
+                axis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
+                axis.set_major_formatter(StrMethodFormatter("{x:g}"))
+                axis.set_minor_formatter(NullFormatter())
+        axes.grid(color="#dddddd", linewidth=0.6)
+        axes.spines[["top", "right"]].set_visible(False)
+        return plots.svg(figure)

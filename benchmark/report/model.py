@@ -1,0 +1,126 @@
+"""What the model is, and what each step of the chain did to it."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from benchmark.report import drawing
+from benchmark.report.blocks import Block, Command, Figures, Missing, Section, Table, Text
+from benchmark.report.records import FILES, Record, Run
+from efld import schemes
+from efld.data import datasets
+
+
+def model(run: Run) -> Section:
+    """Spec, data, terms, and how it was trained."""
+    spec = run.spec
+    rows = [
+        ("model", spec.model),
+        ("answers", f"{schemes.scheme(spec.scheme).points} landmarks, scheme {spec.scheme}"),
+        ("takes", f"{spec.input_px} x {spec.input_px} px, {spec.channels}, "
+         f"{spec.input_range[0]:g} to {spec.input_range[1]:g}"),
+        ("crop", f"square, {spec.box_factor:g} times the longer side of the landmarks' box"),
+        ("seen in training", "; ".join(spec.data) or "not said"),
+        ("terms of that data", spec.licence or "none stated"),
+        ("weights", f"model.keras, sha256 {spec.weights_sha256 or 'not said'}"),
+    ]  # fmt: skip
+    return Section("The model", [Table(("", ""), rows, words=2), *_training(run)])
+
+
+def _training(run: Run) -> Iterator[Block]:
+    config = run.get("config")
+    if config is None:
+        yield run.missing("config")
+        return
+    chosen, versions = config["config"], config["versions"]
+    tools = ", ".join(f"{name} {version}" for name, version in versions.items())
+    yield Text(
+        f"Trained for {chosen['epochs']} epochs of {chosen['epoch_steps']} steps of "
+        f"{chosen['batch']} pictures, loss {chosen['loss']}, seed {chosen['seed']}, with {tools}."
+    )
+    if not run.history:
+        yield Missing("the curve of the training, history.csv", config["command"])
+        return
+    best = min(run.history, key=lambda row: row["val_nme"])
+    rows = [
+        (what, f"{row['epoch']:.0f}", f"{row['nme']:.2f}", f"{row['val_nme']:.2f}")
+        for what, row in (
+            ("first", run.history[0]), ("least held out", best), ("last", run.history[-1]),
+        )
+    ]  # fmt: skip
+    yield Figures([("error over epochs", drawing.training_curve(run.history))])
+    yield Table(("epoch", "number", "NME % training", "NME % held out"), rows)
+    yield Text("Errors while training: on augmented crops, and on faces held out.", "note")
+    yield Command(config["command"])
+
+
+def chain(run: Run) -> Section:
+    """Each file, and what its step cost."""
+    export, quantize = run.get("export"), run.get("quantize")
+    blocks: list[Block] = []
+    if export is not None:
+        steps = [*export["steps"], *([quantize["step"]] if quantize else [])]
+        head = ("file", "bytes", "to float32", "largest px", "mean px", "NME %", "verdict")
+        sizes = {step["step"]: step["bytes"] for step in steps}
+        blocks += [Table(head, [_step(step, sizes) for step in steps], tail=1), *_where(export)]
+        blocks += _changed(run, steps)
+        blocks.append(Command(f"python -m export {run.folder}{_on(export)}"))
+    else:
+        blocks.append(run.missing("export"))
+    if quantize is None:
+        blocks.append(run.missing("quantize"))
+    else:
+        ratio = quantize["latency"]["int8_over_fp32"]
+        blocks.append(Text(
+            f"int8: scales from {quantize['options']['calibration_faces']} faces of "
+            f"{quantize['calibration_data']}, method {quantize['method']}; on the machine that "
+            f"made it, {ratio:.2f} times float32's time."
+        ))  # fmt: skip
+        on = _on(export) if export else ""
+        blocks.append(Command(f"python -m quantize {run.folder}{on}"))
+    return Section("The chain, step by step", blocks)
+
+
+def _step(step: Record, sizes: Mapping[str, int]) -> tuple[str, ...]:
+    ratio = step["bytes"] / sizes["fp32"] if "fp32" in sizes else None
+    first = step["verdict"] == "reference"
+    return (
+        step["file"],
+        f"{step['bytes']:,}",
+        "-" if ratio is None else f"{ratio:.2f}",
+        "-" if first else _px(step["largest_px"]),
+        "-" if first else _px(step["mean_px"]),
+        f"{step['nme_percent']:.3f}",
+        step["verdict"],
+    )
+
+
+def _px(value: float) -> str:
+    return f"{value:.3f}" if value >= 0.001 else f"{value:.0e}"
+
+
+def _where(export: Record) -> Iterator[Text]:
+    data = export["data"]
+    yield Text(
+        f"Differences to model.keras, pixels of the {export['input_px']} px crop, and NME: "
+        f"{data['faces']} faces of {data['root']}, split {data['split']}."
+        " A step that costs more than its limit fails and leaves no file.", "note",
+    )  # fmt: skip
+
+
+def _on(export: Record) -> str:
+    """The flags that name the faces; the embedded ones need none."""
+    data = export["data"]
+    embedded = data["root"] == datasets.label(None)
+    return "" if embedded else f" --data {data['root']} --split {data['split']}"
+
+
+def _changed(run: Run, steps: list[Record]) -> Iterator[Text]:
+    """Files that are not what the chain wrote."""
+    for step in steps:
+        if run.sha256.get(step["file"], step["sha256"]) != step["sha256"]:
+            yield Text(f"{step['file']} has changed since this step wrote it.", "warn")
+
+
+def kind(file: str) -> str:
+    """The kind of a file of a run by its name; "" for another file."""
+    return next((kind for kind, name in FILES.items() if name == Path(file).name), "")
