@@ -171,10 +171,13 @@ def _estimate(counted: Counted, kind: Kind, runtime: str, fit: Fit, extrapolated
 def text(rows: Sequence[Estimate], fits: dict[Kind, Fit]) -> str:
     """Estimates for a terminal."""
     width = max(len(row.file) for row in rows)
-    head = f"{'file':<{width}} {'kind':<7} {'instructions':>13} {'runtime':<13} {'ms':>6}  interval"
+    head = (
+        f"{'file':<{width}} {'kind':<7} {'instructions':>13} {'runtime':<13} {'ms':>6}  "
+        f"{'interval':<12} {'fps':>6}"
+    )
     lines = [
         f"{row.file:<{width}} {row.kind:<7} {row.instructions:>13,} {row.runtime:<13} "
-        f"{row.ms:>6.2f}  {_interval(row)}"
+        f"{row.ms:>6.2f}  {_interval(row):<12} {1000 / row.ms:>6.0f}"
         for row in rows
     ]
     return "\n".join([heading(fits), "", head, *lines])
