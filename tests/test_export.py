@@ -24,7 +24,7 @@ ARTEFACTS = {name: chain.FILES[name] for name in LIMITS}
 
 @pytest.fixture(scope="session")
 def run() -> Path:
-    return tiny_run.exported()
+    return tiny_run.exported("dense")
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """A run folder and faces, small enough to take the whole chain from Keras to int8 in seconds."""
 
 import functools
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -85,7 +86,7 @@ def _build(head: str) -> "keras.Model":  # type: ignore[name-defined]  # noqa: F
 
 
 @functools.cache
-def exported(head: str = "dense") -> Path:
+def exported(head: str) -> Path:
     """A run after `python -m export`. Do not change its files: copy the folder."""
     run = Path(_folder().name) / "runs" / f"tiny-{head}"
     write_run(run, head)
@@ -94,10 +95,11 @@ def exported(head: str = "dense") -> Path:
 
 
 @functools.cache
-def quantized(head: str = "dense") -> Path:
-    """The same run after `python -m quantize`."""
+def quantized(head: str) -> Path:
+    """A copy of that run after `python -m quantize`."""
     from quantize import chain as quantization
 
-    run = exported(head)
+    source = exported(head)
+    run = Path(shutil.copytree(source, source.with_name(f"{source.name}-int8")))
     quantization.quantize(run, evaluation(), OPTIONS, lambda _: None)
     return run
