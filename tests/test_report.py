@@ -265,7 +265,7 @@ def _options(run: Path, *peers: Path) -> Namespace:
 
 
 def test_a_folder_that_is_no_run_is_refused(run: Path) -> None:
-    with pytest.raises(InputError, match=r"spec\.json: no such file"):
+    with pytest.raises(InputError, match=r"no such run\. Make it: `make export MODEL=y`"):
         command.run(_options(Path("runs/y")), "")
 
 

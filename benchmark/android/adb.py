@@ -30,7 +30,7 @@ REMEDIES = {
     "bootloader": "Start it normally",
 }
 NO_DEVICE = (
-    "no device: `adb devices` lists none, expected one. Switch on USB debugging in the phone's "
+    "{wanted}: `adb devices` lists no device, expected one. Switch on USB debugging in the phone's "
     "developer options and plug it in, or run `adb connect ADDRESS`."
 )
 
@@ -178,7 +178,7 @@ def choose(serials: Sequence[str] = (), every: bool = False) -> list[Device]:
     known = states()
     listed = ", ".join(f"{serial} ({state})" for serial, state in known.items())
     if not known:
-        raise InputError(NO_DEVICE)
+        raise InputError(NO_DEVICE.format(wanted=", ".join(serials) or "no device"))
     if unknown := [serial for serial in serials if serial not in known]:
         raise InputError(f"--serial {unknown[0]}: not connected, expected one of {listed}.")
     if not serials and not every and len(known) > 1:

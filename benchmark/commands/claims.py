@@ -10,6 +10,7 @@ from benchmark.claims import audit, published
 from benchmark.claims.evidence import Shelf
 from benchmark.commands import flags
 from benchmark.commands.outcome import Outcome
+from efld.errors import InputError
 
 RECORD = Path("runs/claims.json")
 HELP = """examples:
@@ -29,17 +30,19 @@ def add(parsers: Any) -> None:
     sub = parsers.add_parser(
         "claims", help="the papers' claims on trial", description=HELP, **flags.HOW
     )
-    models = sorted({claim.model for claim in published.load()})
-    sub.add_argument(
-        "--model", action="append", choices=models, metavar="NAME",
-        help=f"only claims about it: {', '.join(models)}",
-    )  # fmt: skip
+    sub.add_argument("--model", action="append", metavar="NAME", help="only claims about it")
     sub.add_argument("--markdown", action="store_true", help="a table for documents")
     flags.add_json(sub)
 
 
 def run(options: argparse.Namespace, command: str) -> Outcome:
     claims = published.load()
+    models = {claim.model for claim in claims}
+    if unknown := [name for name in options.model or () if name not in models]:
+        raise InputError(
+            f"--model {unknown[0]!r}: no claim is about it, expected one of "
+            f"{', '.join(map(repr, sorted(models)))}."
+        )
     wanted = [claim for claim in claims if not options.model or claim.model in options.model]
     tried = audit.run(claims, wanted, Shelf())
     trials = list(tqdm(tried, total=len(wanted), unit="claim", leave=False, disable=None))

@@ -43,7 +43,9 @@ def add(parsers: Any) -> None:
         "weights are float16",
     )  # fmt: skip
     sub.add_argument(
-        "--layers", action="store_true", help="also by layer; a second or less for each"
+        "--layers",
+        action="store_true",
+        help="also by layer: a second for each, minutes for several files",
     )
     sub.add_argument("--gate", action="store_true", help="compare with the record")
     sub.add_argument("--write", action="store_true", help="with --gate: renew the record instead")

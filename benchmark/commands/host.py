@@ -12,7 +12,7 @@ from benchmark.commands.outcome import Outcome
 SCHEMA = 1
 HELP = """examples:
   python -m benchmark host model.fp32.tflite model.int8.tflite
-  python -m benchmark host runs/efld-small/model.*.tflite --peer other.onnx --seconds 10 --json -
+  python -m benchmark host model.fp32.tflite --peer other.onnx --seconds 10 --json -
 
 Files run by turns in one process; ratios are to the first --peer, or to the first file. Files of
 one folder runs/NAME are recorded in runs/NAME/bench/host.json unless --json says where.

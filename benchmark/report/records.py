@@ -119,6 +119,11 @@ def read(folder: Path, peer_records: Sequence[Path] = ()) -> Run:
     Raises:
         InputError: no run, or a record that cannot be read.
     """
+    if not folder.is_dir():
+        raise InputError(
+            f"{folder}: no such run. Make it: `make export MODEL={folder.name}` of a pretrained "
+            "model, else `python -m train`."
+        )
     spec = ModelSpec.read(folder / "spec.json")
     records = {
         key: files.read_json(folder / part.file, part.schema, part.command.format(run=folder))
