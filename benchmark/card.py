@@ -15,6 +15,7 @@ from efld.runtime import load
 from efld.spec import ModelSpec
 
 SCHEMA = 2
+CONFIG_SCHEMA = 2  # of what `python -m train` writes
 CARD, RECORD = "README.md", "card.json"
 PRETRAINED = Path("pretrained")
 ARTEFACTS = {
@@ -53,7 +54,7 @@ def measure(run: Path, data: Path, command: str, name: str | None = None) -> dic
         row["file"] = Path(row["file"]).name
     speed = host.measure([path for path in paths if path.suffix == ".tflite"])
     quantized = files.read_json(run / "quantize.json", 1, "python -m quantize")
-    training = files.read_json(run / "config.json", 2, "python -m train")
+    training = files.read_json(run / "config.json", CONFIG_SCHEMA, "python -m train")
     spec = ModelSpec.read(run / "spec.json")
     return {
         "schema": SCHEMA,

@@ -19,6 +19,7 @@ from benchmark.host import Host, Latency
 from efld import files
 from efld.errors import InputError
 from efld.spec import ModelSpec
+from train import config
 
 NAMES = ("model.fp32.tflite", "model.fp16.tflite", "model.int8.tflite")
 INSTRUCTIONS = {  # float32, float16, int8
@@ -111,7 +112,8 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     )
     chosen = {"epochs": 2, "epoch_steps": 9, "batch": 64, "loss": "wing", "seed": 0,
               "data": "/home/me/secret"}  # fmt: skip
-    write(run / "config.json", command="python -m train 300w", config=chosen, versions={"a": "1"})
+    trained: dict[str, Any] = {"command": "python -m train 300w", "config": chosen}
+    write(run / "config.json", schema=config.SCHEMA, versions={"a": "1"}, **trained)
     (run / "history.csv").write_text("epoch,nme,val_nme\n1,28.74,20.94\n2,3.75,3.71\n")
     steps = [step(run, name, size) for name, size in zip(NAMES, SIZES, strict=True)]
     data = {"root": "embedded synthetic faces", "split": "common", "faces": 300}

@@ -38,7 +38,10 @@ class Part(NamedTuple):
 
 
 PARTS = {
-    "config": Part("config.json", 1, "how it was trained", "python -m train 300w --data 300W"),
+    "config": Part(
+        "config.json", card.CONFIG_SCHEMA, "how it was trained",
+        "python -m train 300w --model {model} --data 300W",
+    ),
     "export": Part("export.json", 1, "the exported files", "python -m export {run}"),
     "quantize": Part("quantize.json", 1, "the int8 file", "python -m quantize {run}"),
     "accuracy": Part(
@@ -87,7 +90,7 @@ class Run:
 
     def missing(self, name: str) -> Missing:
         part = PARTS[name]
-        return Missing(part.what, part.command.format(run=self.folder))
+        return Missing(part.what, part.command.format(run=self.folder, model=self.spec.model))
 
     def both(self, kind: str) -> list[Record]:
         """The run's own record of a kind of KINDS, then the given ones."""
@@ -126,7 +129,9 @@ def read(folder: Path, peer_records: Sequence[Path] = ()) -> Run:
         )
     spec = ModelSpec.read(folder / "spec.json")
     records = {
-        key: files.read_json(folder / part.file, part.schema, part.command.format(run=folder))
+        key: files.read_json(
+            folder / part.file, part.schema, part.command.format(run=folder, model=spec.model)
+        )
         for key, part in PARTS.items()
         if (folder / part.file).exists()
     }
