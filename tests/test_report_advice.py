@@ -14,6 +14,7 @@ from benchmark.report.drawing import Spot, frontier
 from benchmark.report.ship import PHONES, Candidate, advise, phone_of
 from efld import files
 from efld.spec import ModelSpec
+from quantize.chain import MAX_NME_DROP
 
 OLD, HALF, NEW, MATRIX = PHONES
 STATE = State(
@@ -204,3 +205,9 @@ def test_claims_about_the_model_stand_with_their_verdicts(run: Path) -> None:
     assert "1 of 2 claims on trial are about efld-small; the verdicts on all: 1 met, 1 mi" in found
     assert "| Hong 2025, text | 2.1 MB | met | 0.857 MB |" in found
     assert "9 MB" not in found
+
+
+def test_the_advice_and_the_readme_hold_int8_to_the_limit_of_quantize() -> None:
+    assert ship.MOST_WORSE == MAX_NME_DROP
+    readme = (Path(__file__).parent.parent / "README.md").read_text()
+    assert f"int8 may cost {MAX_NME_DROP} points of NME" in " ".join(readme.split())

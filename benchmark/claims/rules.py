@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from typing import Literal
 
 from benchmark.claims.published import Claim, Quantity
+from efld.data.layouts.three_hundred_w import OFFICIAL
 
 Verdict = Literal["met", "missed", "cannot be true", "not measurable here"]
 
-COMMON, CHALLENGING = 554, 135  # faces of 300-W's test sets; full is both
+COMMON, CHALLENGING = OFFICIAL["common"], OFFICIAL["challenging"]  # faces; full is both
 ROUNDING_PERCENT = 0.015  # three errors printed to 0.01, each off by half of that at most
 FLOAT32_BYTES = 4
 # A file's names and tables cost a narrow net up to another half of its float32 weights.

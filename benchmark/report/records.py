@@ -18,14 +18,9 @@ from efld.errors import InputError
 from efld.spec import ModelSpec
 
 Record = Mapping[str, Any]
-FILES = {  # kinds, as the chain calls its steps
-    "keras": "model.keras",
-    "onnx": "model.onnx",
-    "fp32": "model.fp32.tflite",
-    "fp16": "model.fp16.tflite",
-    "int8": "model.int8.tflite",
-}
-TFLITE = "{run}/model.fp32.tflite {run}/model.fp16.tflite {run}/model.int8.tflite"
+STEPS = ("keras", "onnx", "fp32", "fp16", "int8")  # as the chain calls them
+FILES = dict(zip(STEPS, card.ARTEFACTS.values(), strict=True))
+TFLITE = " ".join(f"{{run}}/{FILES[step]}" for step in STEPS[2:])
 
 
 class Part(NamedTuple):
