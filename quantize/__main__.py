@@ -1,55 +1,26 @@
-"""`python -m quantize runs/NAME`: model.fp32.tflite -> model.int8.tflite."""
+"""`python -m quantize RUN`, and `python -m quantize COMMAND` for each file of `commands/`."""
 
 import os
-from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
+import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-from efld.errors import run_command, say, steps_of
-from export import run_folder
-from export.chain import Evaluation, described
-from export.steps import table
-from quantize import chain
-from quantize.chain import Options
+from efld.errors import run_command
+from quantize.commands import run
 
-EPILOG = """examples:
-  python -m quantize efld-small                the pretrained model, after python -m export
-  python -m quantize runs/NAME --data DATA/300w --split common
-"""
-
-
-def parse(argv: Sequence[str] | None = None) -> Namespace:
-    """The command line."""
-    default = Options()
-    parser = ArgumentParser(
-        "python -m quantize", description=__doc__, epilog=EPILOG, allow_abbrev=False,
-        formatter_class=RawDescriptionHelpFormatter,
-    )  # fmt: skip
-    parser.add_argument("run", help="runs/NAME, or the name of a pretrained model")
-    parser.add_argument("--data", type=Path, help="dataset folder (default: the embedded faces)")
-    parser.add_argument("--split", default="", help="faces to measure on (default: common, if any)")
-    parser.add_argument(
-        "--calibration-faces", type=int, default=default.calibration_faces, metavar="N",
-        help="training faces that set the int8 scales, at most (default: %(default)s)",
-    )  # fmt: skip
-    parser.add_argument("--seed", type=int, default=default.seed, help="draws those faces")
-    parser.add_argument(
-        "--max-nme-drop", type=float, default=default.max_nme_drop, metavar="POINTS",
-        help="points of NME that int8 may cost (default: %(default)s)",
-    )  # fmt: skip
-    return parser.parse_args(argv)
+COMMANDS = {"run": run}
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Quantises, then prints what each step since Keras cost; over the limit, exits with 1."""
-    given = parse(argv)
-    run = run_folder.locate(given.run)
-    options = Options(given.calibration_faces, given.seed, given.max_nme_drop)
-    with steps_of(run):
-        steps = chain.quantize(run, Evaluation(given.data, given.split), options, say)
-    print(f"{described(run)}\n{table(steps)}")
+    """Runs the command line; exits with 1 where a limit is missed."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    named = bool(words) and words[0] in COMMANDS
+    command = COMMANDS[words[0]] if named else run
+    text, exit_code = command.run(words[1:] if named else words)
+    print(text)
+    if exit_code:
+        sys.exit(exit_code)
 
 
 if __name__ == "__main__":

@@ -134,10 +134,6 @@ METHODS: MappingProxyType[str, Method] = MappingProxyType({
 })  # fmt: skip
 
 
-def statistics(found: dict[str, Extremes], method: Method) -> dict[str, dict[str, Any]]:
-    """Ranges in the form that ai-edge-quantizer takes."""
-    ranges = {name: method(values) for name, values in found.items()}
-    return {
-        name: {"min": np.array([[low]], np.float32), "max": np.array([[high]], np.float32)}
-        for name, (low, high) in ranges.items()
-    }
+def ranges(found: dict[str, Extremes], method: Method) -> dict[str, Range]:
+    """The range of every activation, by tensor name."""
+    return {name: method(values) for name, values in found.items()}

@@ -1,11 +1,8 @@
 """The quantisation of one run: calibrate, choose by measurement, audit, gate, then write."""
 
-import contextlib
-import io
 import statistics
 import time
-import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib import metadata
 from pathlib import Path
@@ -22,8 +19,9 @@ from export.chain import FILES, Evaluation, Say, read_record
 from export.steps import Reference, Step, measure
 from quantize import calibration, recipe
 from quantize.audit import Audit, audit
-from quantize.calibration import METHODS, CalibrationFaces, Extremes
+from quantize.calibration import METHODS, CalibrationFaces, ranges
 from quantize.layers import layer_errors
+from quantize.making import Maker
 from quantize.recipe import FloatOp
 
 SCHEMA = 1
@@ -71,26 +69,15 @@ class _Job:
         found = calibration.extremes(self.fp32.path, images)
         held_out = Reference.of(self.fp32, calibration.cut(self.faces.choose, spec))
         trials = [_trial("none (float32)", self.fp32, held_out)]
-        for method in METHODS:
-            self.write(method, found)
+        maker = Maker(self.fp32, self.faces.ids)
+        for method, summed in METHODS.items():
+            maker.write(self.path(method), self.planned, ranges(found, summed))
             trials.append(_trial(method, runtime.load(self.path(method)), held_out))
             self.say(f"{method}: NME {trials[-1].nme_percent:.3f} % on held-out training faces")
         return trials
 
     def path(self, method: str) -> Path:
         return self.work / method / FILE
-
-    def write(self, method: str, found: dict[str, Extremes]) -> None:
-        """Quantises with the ranges that `method` makes of `found`."""
-        from ai_edge_quantizer.quantizer import Quantizer
-
-        quantizer = Quantizer(self.fp32.path.read_bytes())
-        recipe.apply(quantizer, self.planned)
-        with _quiet():
-            made = quantizer.quantize(calibration.statistics(found, METHODS[method]))
-        model = tflite_file.parse(bytes(made.quantized_model), FILE)
-        tflite_file.set_spec(model, self.fp32.spec.calibrated_on(self.faces.ids))
-        tflite_file.write(model, self.path(method))
 
 
 def quantize(run: Path, evaluation: Evaluation, options: Options, say: Say) -> list[Step]:
@@ -121,19 +108,6 @@ def quantize(run: Path, evaluation: Evaluation, options: Options, say: Say) -> l
     data = exported["data"]["root"]
     files.write_json(run / RECORD, _record(job, trials, result, options, data))
     return [*steps, result.step]
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """ai-edge-quantizer prints bars and sizes, and warns about its own options."""
-    nowhere = io.StringIO()
-    with (
-        contextlib.redirect_stdout(nowhere),
-        contextlib.redirect_stderr(nowhere),
-        warnings.catch_warnings(),
-    ):
-        warnings.simplefilter("ignore", UserWarning)
-        yield
 
 
 def _check_same_faces(run: Path, exported: dict[str, Any], given: dict[str, Any]) -> None:

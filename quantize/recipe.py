@@ -93,7 +93,7 @@ def _tail_start(kinds: list[str]) -> int:
     return dense[-1] if folded else dense[-1] + 1
 
 
-def apply(quantizer: "Quantizer", chosen: list[FloatOp]) -> None:
+def apply(quantizer: "Quantizer", chosen: Sequence[FloatOp]) -> None:
     """Tells ai-edge-quantizer: int8 everywhere, but for `chosen` and the edges of the graph."""
     from ai_edge_quantizer.qtyping import TFLOperationName as Op
 

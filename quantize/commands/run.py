@@ -1,0 +1,55 @@
+"""`python -m quantize RUN`: model.fp32.tflite -> model.int8.tflite."""
+
+from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from collections.abc import Sequence
+from pathlib import Path
+
+from efld.errors import say, steps_of
+from export import run_folder
+from export.chain import Evaluation, described
+from export.steps import table
+from quantize import chain
+from quantize.chain import Options
+
+HELP = """examples:
+  python -m quantize efld-small                the pretrained model, after python -m export
+  python -m quantize runs/NAME --data DATA/300w --split common
+
+
+"""
+
+
+def parse(argv: Sequence[str]) -> Namespace:
+    """The command line."""
+    default = Options()
+    parser = ArgumentParser(
+        "python -m quantize", description=__doc__, epilog=HELP, allow_abbrev=False,
+        formatter_class=RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    parser.add_argument("run", help="runs/NAME, or the name of a pretrained model")
+    parser.add_argument("--data", type=Path, help="dataset folder (default: the embedded faces)")
+    parser.add_argument("--split", default="", help="faces to measure on (default: common, if any)")
+    parser.add_argument(
+        "--calibration-faces", type=int, default=default.calibration_faces, metavar="N",
+        help="training faces that set the int8 scales, at most (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument("--seed", type=int, default=default.seed, help="draws those faces")
+    parser.add_argument(
+        "--max-nme-drop", type=float, default=default.max_nme_drop, metavar="POINTS",
+        help="points of NME that int8 may cost (default: %(default)s)",
+    )  # fmt: skip
+    return parser.parse_args(argv)
+
+
+def run(argv: Sequence[str]) -> tuple[str, int]:
+    """Quantises; the text says what each step since Keras cost.
+
+    Raises:
+        StepError: over the limit, or not int8 throughout.
+    """
+    given = parse(argv)
+    folder = run_folder.locate(given.run)
+    options = Options(given.calibration_faces, given.seed, given.max_nme_drop)
+    with steps_of(folder):
+        steps = chain.quantize(folder, Evaluation(given.data, given.split), options, say)
+    return f"{described(folder)}\n{table(steps)}", 0
