@@ -14,6 +14,8 @@ BENCH  := $(if $(filter host emulated android,$(DEVICE)),$(DEVICE),android --ser
 PRESET := $(if $(DATA),300w,synthetic)
 # A zoo name or a run's name; both live in runs/.
 RUN    := $(if $(wildcard $(MODEL)/.),$(MODEL),runs/$(notdir $(MODEL)))
+# Claims are tried all together unless somebody names a model.
+CLAIMS := $(if $(filter file,$(origin MODEL)),,--model "$(MODEL)")
 ON     := $(if $(DATA),--data "$(DATA)") $(if $(SPLIT),--split $(SPLIT))
 
 # Folders share these names, hence .PHONY. "export" is a make keyword: no space before its colon.
@@ -66,8 +68,8 @@ bench: $(READY) $(if $(filter host,$(DEVICE)),,.arm/.ready)    ## size and speed
 	  { echo "error: $(RUN): no model.int8.tflite. Run make export MODEL=$(MODEL) first."; exit 2; }
 	$(PYTHON) -m benchmark $(BENCH) $(FILES:%=$(RUN)/model.%) $(FLAGS)
 
-claims: $(READY)    ## what the papers print, beside what is measured here
-	$(PYTHON) -m benchmark claims $(FLAGS)
+claims: $(READY)    ## what the papers print, beside what is measured here; MODEL=<name>: only of it
+	$(PYTHON) -m benchmark claims $(CLAIMS) $(FLAGS)
 
 report: $(READY)    ## all that was measured of MODEL on one page, report.html
 	$(PYTHON) -m benchmark report $(RUN) $(FLAGS)

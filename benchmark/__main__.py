@@ -22,6 +22,7 @@ from benchmark.commands import (
     results,
 )
 from benchmark.commands.outcome import Outcome
+from benchmark.names import shown
 from efld import files
 from efld.errors import InputError, run_command
 
@@ -81,8 +82,7 @@ def _parse(argv: list[str]) -> argparse.Namespace:
 
 def _named(argv: list[str]) -> str:
     """The command, folders outside the project by their last names alone: records get published."""
-    words = ["/".join(Path(word).parts[-2:]) if Path(word).is_absolute() else word for word in argv]
-    return shlex.join(["python", "-m", "benchmark", *words])
+    return shlex.join(["python", "-m", "benchmark", *map(shown, argv)])
 
 
 def _check_json(where: str | None) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmark.names import shown
 from efld import attributes, corrupt, evaluate, files, metrics, schemes
 from efld.data.faces import TEST_PARTS, Face
 from efld.errors import InputError
@@ -138,7 +139,7 @@ def _measure_one(
     point_errors = metrics.point_errors_percent(points, plain.truth, scheme, ruler.normaliser)
     errors = metrics.mean_known(point_errors, axis=1)
     row = Accuracy(
-        file=str(model.path),
+        file=shown(model.path),
         sha256=files.sha256(model.path),
         file_bytes=model.path.stat().st_size,
         model=model.spec.model,

@@ -1,5 +1,6 @@
 """What was measured on a split, put together: for a terminal, as a record, and for the page."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -8,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.accuracy import Group, Result, Ruler, flags_of, groups, labels, poses
+from benchmark.accuracy import NORMALISER, Group, Result, Ruler, flags_of, groups, labels, poses
 from efld import attributes, metrics, statistics
 from efld.data.faces import TEST_PARTS, Face
 from efld.metrics import PoseGrid
@@ -20,6 +21,12 @@ TITLES = {
     "attribute": "NME % by attribute",
     "condition": "NME % under a change, and how much it adds",
 }
+
+
+def record_name(data: str, split: str, normaliser: str) -> str:
+    """What a run's record and its page are called: other faces get a name of their own."""
+    words = [Path(data).name, split, *([] if normaliser == NORMALISER else [normaliser])]
+    return "-".join(["accuracy", *re.findall(r"\w+", " ".join(words).lower())])
 
 
 @dataclass(frozen=True, eq=False)

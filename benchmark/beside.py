@@ -16,11 +16,10 @@ from efld.data import datasets
 from efld.data.faces import Face
 from efld.errors import InputError
 from efld.runtime import LandmarkModel, load, open_file
-from efld.spec import ModelSpec
+from efld.spec import CENTRE_PX, ModelSpec
 from efld.statistics import LEVEL
 
 SCHEMA = 1
-CENTRE_PX = 0.5  # of a picture's first pixel, from the picture's edge
 
 HELP = """examples:
   python -m benchmark beside runs/efld-small/model.int8.tflite \\
@@ -127,7 +126,7 @@ def measure(
     faces = datasets.open_faces(data, split)
     accuracy.check(models, faces, ruler)
     errors = results(models, faces, ruler)
-    times = host.measure(paths, peers, threads=threads, seconds=seconds)
+    times = host.measure(paths, peers, threads=(threads,), seconds=seconds, starts=1)
     report = Report(
         command=command,
         data=datasets.label(data),

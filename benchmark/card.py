@@ -52,8 +52,8 @@ def measure(run: Path, data: Path, command: str, name: str | None = None) -> dic
     }
     for row in (row for split in rows.values() for row in split):
         row["file"] = Path(row["file"]).name
-    speed = host.measure([path for path in paths if path.suffix == ".tflite"])
-    quantized = files.read_json(run / "quantize.json", 1, "python -m quantize")
+    speed = host.measure([path for path in paths if path.suffix == ".tflite"], starts=1)
+    quantized = files.read_json(run / "quantize.json", 2, "python -m quantize")
     training = files.read_json(run / "config.json", CONFIG_SCHEMA, "python -m train")
     spec = ModelSpec.read(run / "spec.json")
     return {

@@ -139,7 +139,7 @@ def _data_paths(options: argparse.Namespace) -> tuple[Path, Path | None, Path | 
 def _predict(options: argparse.Namespace) -> None:
     path: Path = options.picture
     output: Path | None = options.output
-    _check_output(path, output, options.json)
+    _check_output(path, output)
     face = parse_box(options.box) if options.box is not None else None
     picture = read_colour(path)
     grey = to_grey(picture)
@@ -153,8 +153,20 @@ def _predict(options: argparse.Namespace) -> None:
         _write_picture(output, draw(picture, points, model.spec.scheme))
     if options.json:
         print(json.dumps(_record(path, model, face, points)))
-    else:
+    elif output is not None:
         print(f"{output}: {len(points)} landmarks drawn")
+    else:
+        print(_summary(path, face, points))
+
+
+def _summary(path: Path, face: Box, points: Points) -> str:
+    """What was found, for somebody who named no output."""
+    (left, top), (right, bottom) = points.min(axis=0), points.max(axis=0)
+    return (
+        f"{path}: face at {face.left:.0f},{face.top:.0f},{face.width:.0f},{face.height:.0f} "
+        f"(x,y,width,height); its {len(points)} landmarks lie from x {left:.0f} to {right:.0f} and "
+        f"y {top:.0f} to {bottom:.0f}. To see them: -o out.png; to print them: --json"
+    )
 
 
 def _found(path: Path, picture: Picture, model: LandmarkModel) -> Box:
@@ -174,10 +186,8 @@ def _found(path: Path, picture: Picture, model: LandmarkModel) -> Box:
     return found.box
 
 
-def _check_output(picture: Path, output: Path | None, as_json: bool) -> None:
+def _check_output(picture: Path, output: Path | None) -> None:
     if output is None:
-        if not as_json:
-            raise InputError("nothing to write: expected -o PICTURE, --json or both.")
         return
     _check_suffix(output)
     if not output.parent.is_dir():

@@ -15,6 +15,13 @@ from efld.spec import METADATA_NAME, ModelSpec
 MOST_AT_ONCE = 256  # crops in one run of a graph that takes any number: memory
 
 
+def in_range(crops: NDArray[Any], spec: ModelSpec) -> NDArray[np.float32]:
+    """Crops of 0..255 in the input range of a graph."""
+    low, high = spec.input_range
+    batch = crops.astype(np.float32)
+    return batch if (low, high) == (0.0, 255.0) else low + batch * np.float32((high - low) / 255)
+
+
 class LandmarkModel:
     """A landmark file and its spec: crops in, points out."""
 
@@ -54,10 +61,7 @@ class LandmarkModel:
         return points
 
     def _to_graph(self, crops: NDArray[Any]) -> NDArray[np.float32]:
-        low, high = self.spec.input_range
-        batch = crops.astype(np.float32)
-        if (low, high) != (0.0, 255.0):
-            batch = low + batch * np.float32((high - low) / 255)
+        batch = in_range(crops, self.spec)
         return np.ascontiguousarray(batch.transpose(0, 3, 1, 2)) if self._channels_first else batch
 
     def _run(self, batch: NDArray[np.float32]) -> Points:

@@ -1,6 +1,8 @@
 """What an artefact must carry with it: `spec.json`, also inside `.onnx` and `.tflite` files."""
 
 import json
+import os
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self, get_args
@@ -9,6 +11,7 @@ from efld import files
 from efld.errors import InputError
 
 SCHEMA = 1
+CENTRE_PX = 0.5  # of a picture's first pixel, from the picture's edge
 METADATA_NAME = "efld.spec.json"  # name of the entry in .tflite metadata and .onnx metadata_props
 
 Channels = Literal["grey", "rgb"]
@@ -41,7 +44,11 @@ class ModelSpec:
         return (1, self.input_px, self.input_px, 1 if self.channels == "grey" else 3)
 
     def to_json(self) -> str:
-        return json.dumps({"schema": SCHEMA, **asdict(self)})
+        """One line, without spaces: a file of a small model carries as many ids as a large one."""
+        record = {"schema": SCHEMA, **asdict(self)}
+        if self.calibration:
+            record["calibration"] = grouped(self.calibration)
+        return json.dumps(record, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str | bytes, where: str) -> Self:
@@ -68,6 +75,8 @@ class ModelSpec:
         values: dict[str, Any] = {
             k: tuple(v) if isinstance(v, list) else v for k, v in record.items() if k != "schema"
         }
+        if isinstance(values.get("calibration"), dict):
+            values["calibration"] = _ungrouped(values["calibration"], where)
         spec = cls(**values)
         if spec.channels not in get_args(Channels):
             raise InputError(f"{where}: channels {spec.channels!r}, expected {get_args(Channels)}.")
@@ -82,3 +91,29 @@ class ModelSpec:
 
     def calibrated_on(self, ids: tuple[str, ...]) -> Self:
         return replace(self, calibration=ids)
+
+
+def grouped(ids: Iterable[str]) -> dict[str, list[str]]:
+    """Ids by what those of a folder begin with: `{"afw/1": ["34_1", "8_2"]}`.
+
+    Ids of a folder stay in order; folders come in the order of their first ids.
+    """
+    folders: dict[str, list[str]] = {}
+    for id_ in ids:
+        folders.setdefault(id_.rpartition("/")[0], []).append(id_)
+    begins = [(os.path.commonprefix(own), own) for own in folders.values()]  # noqa: RUF071  (text)
+    return {begin: [id_.removeprefix(begin) for id_ in own] for begin, own in begins}
+
+
+def _ungrouped(groups: dict[str, Any], where: str) -> tuple[str, ...]:
+    """
+    Raises:
+        InputError: not what `grouped` makes.
+    """
+    for ends in groups.values():
+        if not isinstance(ends, list) or not all(isinstance(end, str) for end in ends):
+            raise InputError(
+                f"{where}: its spec has calibration ids {ends!r}, expected a list of their ends. "
+                "Quantise it again."
+            )
+    return tuple(begin + end for begin, ends in groups.items() for end in ends)

@@ -3,6 +3,7 @@
 import copy
 import struct
 from collections import Counter
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,17 +61,33 @@ class _AlignedBuffer:
 
 
 class _SharingBuilder(flatbuffers.Builder):
-    """Stores equal vectors once: an int8 file's zero points are a tenth of it, and all zeros."""
+    """Stores what is equal once: an int8 file's zero points are a tenth of it, and all zeros."""
 
     def __init__(self, size: int) -> None:
         super().__init__(size)
-        self._stored: dict[tuple[str, bytes], int] = {}
+        self._stored: dict[Hashable, int] = {}
 
     def CreateNumpyVector(self, x: np.ndarray) -> int:  # noqa: N802  (overrides flatbuffers')
-        key = (x.dtype.str, x.tobytes())
+        pack = super().CreateNumpyVector
+        return self.once((x.dtype.str, x.tobytes()), lambda: pack(x))
+
+    def once(self, key: Hashable, pack: Callable[[], int]) -> int:
+        """Where what `key` stands for is stored; packs it the first time."""
         if key not in self._stored:
-            self._stored[key] = super().CreateNumpyVector(x)
+            self._stored[key] = pack()
         return self._stored[key]
+
+
+@dataclass(frozen=True)
+class _SharedOptions:
+    """An op's options, stored once for all ops that have the same."""
+
+    options: Any
+    values: tuple[tuple[str, int | float], ...]
+
+    def Pack(self, builder: _SharingBuilder) -> int:  # noqa: N802  (called by the generated code)
+        key = (type(self.options).__name__, self.values)
+        return builder.once(key, lambda: int(self.options.Pack(builder)))
 
 
 def read(path: Path) -> Model:
@@ -130,13 +147,63 @@ def _inline_buffers(model: Model, content: bytes | bytearray) -> None:
 
 
 def write(model: Model, path: Path) -> None:
-    """Writes a model with its data inline and aligned; `path` is whole or untouched."""
-    packed = copy.copy(model)
-    packed.buffers = [_AlignedBuffer(_as_bytes(buffer.data)) for buffer in model.buffers]
+    """Writes a model with its data inline and aligned; `path` is whole or untouched.
+
+    The file says all that the model says in few bytes: equal vectors and options stand in it once,
+    and neither empty buffers nor empty tables of scales do.
+    """
     builder = _SharingBuilder(1024)
-    builder.Finish(packed.Pack(builder), file_identifier=IDENTIFIER)
+    builder.Finish(_packed(model).Pack(builder), file_identifier=IDENTIFIER)
     with files.whole(path) as temporary:
         temporary.write_bytes(builder.Output())
+
+
+def _packed(model: Model) -> Model:
+    """A copy of a model that packs into few bytes."""
+    packed = copy.copy(model)
+    packed.subgraphs = [copy.copy(graph) for graph in model.subgraphs]
+    for graph in packed.subgraphs:
+        graph.tensors = [copy.copy(tensor) for tensor in graph.tensors]
+        graph.operators = [copy.copy(op) for op in graph.operators]
+        for tensor in graph.tensors:
+            tensor.quantization = _if_filled(tensor.quantization)
+        for op in graph.operators:
+            op.builtinOptions = _shared(op.builtinOptions)
+    packed.metadata = [copy.copy(entry) for entry in model.metadata or ()] or None
+    kept = [0, *sorted({int(user.buffer) for user in _users(packed)} & _filled(model))]
+    packed.buffers = [_AlignedBuffer(_as_bytes(model.buffers[i].data)) for i in kept]
+    places = {old: new for new, old in enumerate(kept)}
+    for user in _users(packed):
+        user.buffer = places.get(user.buffer, 0)
+    return packed
+
+
+def _users(model: Model) -> Iterator[Any]:
+    """All that refers to a buffer."""
+    yield from model.metadata or ()
+    for graph in model.subgraphs:
+        yield from graph.tensors
+
+
+def _filled(model: Model) -> set[int]:
+    """Indices of the buffers that hold something; buffer 0 means "no data" in the schema."""
+    data = [buffer.data for buffer in model.buffers]
+    return {i for i, own in enumerate(data) if i and own is not None and len(own)}
+
+
+def _shared(options: Any) -> Any:
+    """Options with nothing but numbers can be shared: a vector's place is not its content."""
+    if options is None or not all(isinstance(v, int | float) for v in vars(options).values()):
+        return options
+    return _SharedOptions(options, tuple(sorted(vars(options).items())))
+
+
+def _if_filled(scales: Any) -> Any:
+    """ai-edge-quantizer and converters give float tensors an empty table of scales."""
+    if scales is None or scales.details is not None:
+        return scales
+    vectors = (scales.min, scales.max, scales.scale, scales.zeroPoint)
+    return scales if any(vector is not None and len(vector) for vector in vectors) else None
 
 
 def _as_bytes(data: Any) -> np.ndarray | None:

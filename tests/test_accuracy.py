@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from benchmark import accuracy, accuracy_html
+from benchmark import accuracy, accuracy_html, accuracy_report
 from benchmark.__main__ import main
 from benchmark.accuracy import Ruler
 from benchmark.accuracy_report import Report, text
@@ -107,15 +107,30 @@ def test_files_of_a_run_are_recorded_and_shown_there(
     folder.mkdir(parents=True)
     path = write_tflite(folder / "model.tflite")
     code, out, _ = run(capsys, "accuracy", path, "--data", data, "--split", "all", "--robust")
-    record = json.loads((folder / "bench" / "accuracy.json").read_text())
+    record = json.loads((folder / "bench" / "accuracy-data-all.json").read_text())
     assert code == 0
     assert [g["name"] for g in record["groups"] if g["kind"] == "condition"] == [
         condition.name for condition in corrupt.CONDITIONS
     ]
     assert "20 % covered" in out
-    page = (folder / "accuracy.html").read_text()
+    page = (folder / "accuracy-data-all.html").read_text()
     assert "terms of its owner" in page
     assert str(tmp_path) not in page
+
+
+def test_other_faces_replace_no_record() -> None:
+    names = [
+        accuracy_report.record_name("data/300w", "full", accuracy.NORMALISER),
+        accuracy_report.record_name("data/300w", "common", accuracy.NORMALISER),
+        accuracy_report.record_name("data/300w", "full", "inter-pupil"),
+        accuracy_report.record_name("embedded synthetic faces", "full", accuracy.NORMALISER),
+    ]
+    assert names == [
+        "accuracy-300w-full",
+        "accuracy-300w-common",
+        "accuracy-300w-full-inter-pupil",
+        "accuracy-embedded-synthetic-faces-full",
+    ]
 
 
 def test_page_is_whole_alone_safe_and_repeatable(models: list[LandmarkModel]) -> None:

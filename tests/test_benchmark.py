@@ -100,9 +100,9 @@ def test_accuracy_command_writes_a_record(
 def test_host_compares_files_in_one_run(tmp_path: Path) -> None:
     small = write_tflite(tmp_path / "small.tflite")
     large = write_tflite(tmp_path / "large.tflite", spec=None, input_px=112, reverse=True)
-    result = host.measure([large], [small], seconds=0.2)
+    result = host.measure([large], [small], seconds=0.2, starts=1)
     ours, peer = result.files
-    assert result.reference == str(small)
+    assert result.reference == f"{tmp_path.name}/small.tflite"
     assert (peer.peer, peer.ratio, peer.ratio_quartiles) == (True, 1, (1, 1))
     assert ours.ratio > 2  # 49 times the weights
     assert 0 < ours.median_ms <= ours.p95_ms
@@ -110,11 +110,12 @@ def test_host_compares_files_in_one_run(tmp_path: Path) -> None:
     assert (ours.partitions, ours.outside) == (2, {"REVERSE_V2": 1})
     assert (peer.partitions, peer.outside) == (1, {})
     assert ours.memory_bytes is None or ours.memory_bytes > 0
+    assert min(ours.load_ms, ours.first_ms, peer.load_ms, peer.first_ms) > 0
 
 
 def test_host_feeds_foreign_files(tmp_path: Path) -> None:
     path = write_onnx(tmp_path / "m.onnx", spec=None, shape=("batch", 1, 16, 16))
-    (row,) = host.measure([path], seconds=0.1).files
+    (row,) = host.measure([path], seconds=0.1, starts=1).files
     assert row.runtime.startswith("onnxruntime ")
     assert (row.ratio, row.partitions, row.outside) == (1, None, None)
 
@@ -125,22 +126,25 @@ def test_host_records_in_the_folder_of_the_run(
     folder = tmp_path / "runs" / "tiny"
     folder.mkdir(parents=True)
     path = write_tflite(folder / "model.tflite")
-    code, out, _ = run(capsys, "host", path, "--seconds", "0.1")
+    code, out, _ = run(capsys, "host", path, "--seconds", "0.1", "--starts", "1")
     record = json.loads((folder / "bench" / "host.json").read_text())
     assert code == 0
     assert "host.json" in out
-    assert record["schema"] == 1
+    assert record["schema"] == 2
     assert record["files"][0]["file_bytes"] == path.stat().st_size
     assert record["cpu"]
     assert record["memory_means"]
+    assert record["starts"] == 1
 
 
 def test_host_json_goes_to_stdout_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = write_tflite(tmp_path / "model.tflite")
-    code, out, err = run(capsys, "host", path, "--seconds", "0.1", "--json", "-")
+    code, out, err = run(capsys, "host", path, "--seconds", "0.1", "--starts", "1", "--json", "-")
     assert code == 0
-    assert json.loads(out)["files"][0]["threads"] == 1
+    record = json.loads(out)
+    assert record["files"][0]["threads"] == 1
     assert "ratio" in err
+    assert str(tmp_path) not in out  # records get published
 
 
 BAD = {
@@ -153,6 +157,7 @@ BAD = {
     "host, keras": (["host", "m.keras"], "m.keras: a .keras file is not timed"),
     "host, free sides": (["host", "free.onnx"], "expected fixed sizes"),
     "host, no threads": (["host", "m.tflite", "--threads", "0"], "threads 0, expected 1 to"),
+    "host, no starts": (["host", "m.tflite", "--seconds", "0.1", "--starts", "0"], "starts 0, exp"),
     "host, no time": (["host", "m.tflite", "--seconds", "0"], "seconds 0.0, expected"),
     "host, nan": (["host", "m.tflite", "--seconds", "nan"], "seconds nan, expected"),
     "host, json": (["host", "m.tflite", "--json", "out.txt"], "expected a file *.json to write to"),

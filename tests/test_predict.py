@@ -61,6 +61,17 @@ def test_json_has_the_points_and_says_what_made_them(
     np.testing.assert_allclose(record["points_px"], EXPECTED_PX, atol=1e-2)
 
 
+def test_without_an_output_it_says_what_it_found(
+    files: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, _ = run(files, capsys)
+    assert code == 0
+    assert "me.png: face at 50,60,100,100 (x,y,width,height); its 68 landmarks lie from" in out
+    (left, top), (right, bottom) = np.rint(EXPECTED_PX.min(0)), np.rint(EXPECTED_PX.max(0))
+    assert f"from x {left:.0f} to {right:.0f} and y {top:.0f} to {bottom:.0f}." in out
+    assert out.endswith("To see them: -o out.png; to print them: --json\n")
+
+
 def test_output_is_a_picture_with_the_points_on_it(
     files: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -129,7 +140,6 @@ def test_bad_input_is_one_line_and_leaves_nothing(
     [
         (["-o", "out.txt"], "suffix '.txt', expected one of"),
         (["-o", "out"], "suffix ''"),
-        ([], "-o PICTURE, --json or both"),
     ],
 )
 def test_an_output_that_is_no_picture_is_refused(

@@ -5,147 +5,16 @@ import re
 import shutil
 import subprocess
 from argparse import Namespace
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from benchmark import __main__ as benchmark_main
 from benchmark.commands import report as command
-from benchmark.emulated.measure import Counts, Emulated
-from benchmark.emulated.toolchain import Tools
-from benchmark.host import Host, Latency
 from efld import files
 from efld.errors import InputError
-from efld.spec import ModelSpec
-from train import config
+from tests.report_fixtures import EVIL, NAMES, accuracy, made, measured, run
 
-NAMES = ("model.fp32.tflite", "model.fp16.tflite", "model.int8.tflite")
-INSTRUCTIONS = {  # float32, float16, int8
-    "a72": (7_456_367, 7_456_367, 6_888_354),
-    "a76": (7_456_367, 3_986_230, 4_525_602),
-}
-NME_PERCENT = (3.926, 3.926, 3.948)
-SIZES = (857_232, 446_576, 287_696)
-PEER = "pfld.tflite"
-PEER_SHA = "9" * 64
-EVIL = '<script>alert("x")</script>|`_*'
-
-
-def write(path: Path, **record: Any) -> None:
-    files.write_json(path, {"schema": 1, **record})
-
-
-def sha(run: Path, name: str) -> str:
-    return PEER_SHA if name == PEER else files.sha256(run / name)
-
-
-def error(run: Path, name: str, nme_percent: float) -> dict[str, Any]:
-    return {
-        "file": f"runs/x/{name}", "sha256": sha(run, name), "file_bytes": 1000, "model": "PFLD",
-        "faces": 689, "nme_percent": nme_percent, "nme_interval": [3.8, 4.1], "auc": 0.5,
-        "failure_rate": 0.02, "minus_first_file": None,
-    }  # fmt: skip
-
-
-def accuracy(run: Path, errors: dict[str, float]) -> dict[str, Any]:
-    rows = [error(run, name, nme) for name, nme in errors.items()]
-    spread = [{"nme_percent": 6.31, "nme_interval": [6.05, 6.54]}] * len(rows)
-    groups = [{"kind": "region", "name": "jaw", "faces": 689, "files": spread}]
-    return {
-        "schema": 2, "command": "python -m benchmark accuracy FILES", "data": "data/300w",
-        "split": "full", "normaliser": "inter-ocular", "threshold_percent": 8.0, "level": 0.95,
-        "files": rows, "groups": groups,
-    }  # fmt: skip
-
-
-def host(run: Path, names: tuple[str, ...]) -> dict[str, Any]:
-    rows = tuple(
-        Latency(
-            file=f"/home/me/secret/{name}", sha256=sha(run, name), file_bytes=1000,
-            peer=name == PEER, runtime="litert", threads=1, runs=9, median_ms=0.2, p95_ms=0.3,
-            ratio=0.142 + i, ratio_quartiles=(0.1, 0.2), partitions=1, outside={},
-            memory_bytes=4096,
-        )
-        for i, name in enumerate(names)
-    )  # fmt: skip
-    found = Host(
-        cpu="AMD EPYC", cores=2, system="Linux", load_average=0.5, seconds_per_file=3, seed=0,
-        reference=f"/home/me/secret/{names[-1]}", memory_means="", files=rows,
-    )  # fmt: skip
-    return {"command": "python -m benchmark host FILES", **asdict(found)}
-
-
-def emulated(run: Path) -> dict[str, Any]:
-    rows = [
-        Counts(
-            file=f"runs/x/{name}", sha256=sha(run, name), file_bytes=size, model="efld-small",
-            peer=name == PEER, cpu=cpu, fp16=cpu == "a76" and name == NAMES[1], instructions=count,
-            classes={}, shares={"fmla_f32": 0.5}, multiply_adds=1, main_class="fmla_f32",
-            efficiency=0.5, host_difference=0.01, partitions=1,
-        )
-        for cpu, counts in INSTRUCTIONS.items()
-        for name, count, size in zip(
-            (*NAMES, PEER), (*counts, 56_629_186), (*SIZES, 2_926_580), strict=True
-        )
-    ]  # fmt: skip
-    found = Emulated(tools=Tools("7.2", "1", "2", "3"), host_runtime="litert", counts=tuple(rows))
-    layers = [{"kind": "CONV_2D 1x1", "instructions": 7_000_000},
-              {"kind": "HARD_SWISH", "instructions": -100},
-              {"kind": "ADD", "instructions": 456_467}]  # fmt: skip
-    by_layer = [{"file": f"runs/x/{NAMES[0]}", "cpu": "a72", "layers": layers}]
-    return {"command": "python -m benchmark emulated FILES", **asdict(found), "layers": by_layer}
-
-
-@pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """`runs/x` with model files, spec and the records of the chain; nothing measured yet."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setitem(benchmark_main.COMMANDS, "report", command)
-    run = Path("runs/x")
-    run.mkdir(parents=True)
-    for name in ("model.keras", *NAMES):
-        (run / name).write_text(name)
-    ModelSpec(model="efld-small", input_px=112, data=(EVIL,), licence="research only").write(
-        run / "spec.json"
-    )
-    chosen = {"epochs": 2, "epoch_steps": 9, "batch": 64, "loss": "wing", "seed": 0,
-              "data": "/home/me/secret"}  # fmt: skip
-    trained: dict[str, Any] = {"command": "python -m train 300w", "config": chosen}
-    write(run / "config.json", schema=config.SCHEMA, versions={"a": "1"}, **trained)
-    (run / "history.csv").write_text("epoch,nme,val_nme\n1,28.74,20.94\n2,3.75,3.71\n")
-    steps = [step(run, name, size) for name, size in zip(NAMES, SIZES, strict=True)]
-    data = {"root": "embedded synthetic faces", "split": "common", "faces": 300}
-    write(run / "export.json", input_px=112, data=data, steps=steps[:2])
-    options = {"calibration_faces": 256, "max_nme_drop": 0.05}
-    write(run / "quantize.json", calibration_data="synthetic", method="min-max", options=options,
-          latency={"int8_over_fp32": 0.74}, step=steps[2])  # fmt: skip
-    return run
-
-
-def step(run: Path, name: str, size: int) -> dict[str, Any]:
-    return {"step": name.split(".")[1], "file": name, "bytes": size, "sha256": sha(run, name),
-            "largest_px": 0.098, "mean_px": 0.009, "nme_percent": 7.26,
-            "verdict": "ok, limit 0.25 px"}  # fmt: skip
-
-
-@pytest.fixture
-def measured(run: Path) -> Path:
-    """The same with every record but those of phones and papers."""
-    own = dict(zip(NAMES, NME_PERCENT, strict=True))
-    files.write_json(run / "bench/accuracy.json", accuracy(run, own))
-    write(run / "bench/host.json", **host(run, (*NAMES, PEER)))
-    write(run / "bench/emulated.json", **emulated(run))
-    write(run / "bench/beside.json", command="python -m benchmark beside FILES", peer_specs=[],
-          accuracy=accuracy(run, own | {PEER: 3.72}), host=host(run, (*NAMES, PEER)))  # fmt: skip
-    return run
-
-
-def made(run: Path, *flags: str) -> tuple[str, str]:
-    """The page and the Markdown."""
-    benchmark_main.main(["report", str(run), *flags])
-    return (run / "report.html").read_text(), (run / "report.md").read_text()
+__all__ = ["measured", "run"]  # the fixtures
 
 
 def numbers(text: str) -> set[str]:
@@ -181,7 +50,13 @@ def test_a_run_that_was_only_trained_says_how_to_export_it(run: Path) -> None:
 def test_html_and_markdown_hold_the_same_figures(measured: Path) -> None:
     page, text = made(measured)
     assert page_numbers(page) == numbers(html.unescape(text))
-    for figure in ("7,456,367", "3.948", "56,629,186", "0.142", "28.74", "857,232"):
+    figures = ("7,456,367", "3.948", "56,629,186", "0.142", "28.74", "857,232", "3.21", "0.456")
+    for figure in (
+        *figures,
+        "by 0.12 px of the crop, at most 0.34",
+        "90 (90%)",
+        "Energy: not exposed",
+    ):
         assert figure in text
 
 
@@ -216,6 +91,21 @@ def test_accuracy_html_is_linked_where_it_is(run: Path) -> None:
     assert 'href="accuracy.html"' in made(run)[0]
 
 
+def test_errors_on_several_datasets_stand_side_by_side(run: Path) -> None:
+    full = accuracy(run, {NAMES[0]: 3.926})
+    files.write_json(run / "bench/accuracy.json", full)
+    files.write_json(run / "bench/accuracy-300w-full.json", full | {"command": "the later one"})
+    other = accuracy(run, {NAMES[0]: 7.123}) | {"data": "data/wflw", "split": "all"}
+    files.write_json(run / "bench/accuracy-wflw-all.json", other)
+    (run / "accuracy-wflw-all.html").write_text("")
+    page, text = made(run)
+    assert "data/wflw, split all" in text
+    assert "7.123" in text
+    assert text.count("data/300w, split full: NME") == 1
+    assert "the later one" in text
+    assert 'href="accuracy-wflw-all.html"' in page
+
+
 def test_figures_of_other_bytes_are_left_out_and_said_so(measured: Path) -> None:
     (measured / NAMES[2]).write_text("another int8 file")
     _, text = made(measured)
@@ -229,6 +119,19 @@ def test_a_peer_stands_on_the_frontier_chart_where_its_error_and_count_are_known
 ) -> None:
     row = next(line for line in made(measured)[1].splitlines() if line.startswith("| PFLD"))
     assert row == "| PFLD | a peer's | 3.720 | 56,629,186 \\* | 56,629,186 \\* |"
+
+
+def test_the_frontier_is_drawn_over_instructions_bytes_and_time(measured: Path) -> None:
+    page, text = made(measured)
+    assert "| PFLD | a peer's | 3.720 | 0.001 \\* |" in text
+    costs = (
+        "instructions on a72",
+        "instructions on a76",
+        "megabytes of the file",
+        "a ratio to pfld",
+    )
+    for cost in costs:
+        assert re.search(f'aria-label="error over [^"]*{cost}', page)
 
 
 def test_advice_rests_on_what_the_chain_measured_until_all_is_measured(measured: Path) -> None:

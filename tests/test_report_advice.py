@@ -94,9 +94,9 @@ def test_matrix_instructions_are_said_to_be_uncounted() -> None:
 
 
 def test_the_error_of_half_precision_is_said_to_be_unmeasured() -> None:
-    moved = tuple(replace(own, fp16_moves_px=0.4) for own in SMALL)
+    moved = tuple(replace(own, fp16_moves_px=(0.1, 0.4)) for own in SMALL)
     assert "half precision's is not measured" in shipped(SMALL, NEW).traded
-    assert "points move by up to 0.40 px" in shipped(moved, NEW).traded
+    assert "points move by 0.10 px, at most 0.40" in shipped(moved, NEW).traded
     assert "half precision" not in shipped(tuple(reversed(moved)), OLD).traded
 
 
@@ -177,19 +177,25 @@ def test_a_phone_is_shown_with_its_facts_and_figures(run: Path) -> None:
 
 def test_estimates_are_called_estimates_and_keep_their_intervals(run: Path) -> None:
     row = Estimate(
-        file="model.fp32.tflite", kind="float32", instructions=7_456_367, runtime="XNNPACK 2020",
-        ms=2.951, low_ms=2.448, high_ms=3.557, extrapolated=False,
+        file="model.fp32.tflite", sha256=files.sha256(run / "model.fp32.tflite"), peer=False,
+        kind="float32", instructions=7_456_367, runtime="XNNPACK 2020", ms=2.951, low_ms=2.448,
+        high_ms=3.557, extrapolated=False, goal_fps=280,
     )  # fmt: skip
     far = replace(row, low_ms=None, high_ms=None, extrapolated=True)
     record = {
-        "schema": 1, "command": "python -m benchmark estimate FILES", "stands_for": "Pixel 3",
+        "schema": 2, "command": "python -m benchmark estimate FILES", "stands_for": "Pixel 3",
         "soc": "Snapdragon 845", "threads": 1, "estimates": [asdict(row), asdict(far)],
     }  # fmt: skip
     files.write_json(run / "bench/estimate.json", record)
     found = text(run)
     assert "> ESTIMATE, not measured" in found
-    assert "| model.fp32.tflite | XNNPACK 2020 | 2.95 | 2.45-3.56 |" in found
-    assert "| model.fp32.tflite | XNNPACK 2020 | 2.95 | extrapolated |" in found
+    start = "| model.fp32.tflite | float32 | XNNPACK 2020 | 2.95 |"
+    assert f"{start} 2.45-3.56 | 339 | 280 |" in found
+    assert f"{start} extrapolated | 339 | 280 |" in found
+    (run / "model.fp32.tflite").write_text("other weights")
+    found = text(run)
+    assert "XNNPACK 2020" not in found
+    assert "Left out, measured before the file changed: model.fp32.tflite" in found
 
 
 def test_claims_about_the_model_stand_with_their_verdicts(run: Path) -> None:

@@ -1,5 +1,6 @@
 """efld.tflite_file: reading, writing and listing .tflite files."""
 
+import copy
 from dataclasses import replace
 from pathlib import Path
 
@@ -85,12 +86,68 @@ def test_spec_is_embedded_and_replaced(tiny: Path, tmp_path: Path) -> None:
     np.testing.assert_array_equal(answer(tmp_path / "other.tflite"), ANSWER)
 
 
+def test_equal_options_are_stored_once(tmp_path: Path) -> None:
+    sizes = []
+    for shared in (True, False):
+        model = tflite_file.read(write_tflite(tmp_path / "tiny.tflite"))
+        graph = model.subgraphs[0]
+        dense = graph.operators[-1]
+        for i in range(50):
+            other = copy.copy(dense)
+            other.builtinOptions = copy.copy(dense.builtinOptions)
+            other.builtinOptions.fusedActivationFunction = 0 if shared else i % 6
+            graph.operators.append(other)
+        tflite_file.write(model, tmp_path / "many.tflite")
+        found = tflite_file.read(tmp_path / "many.tflite").subgraphs[0].operators[-50:]
+        activations = [op.builtinOptions.fusedActivationFunction for op in found]
+        assert activations == [0 if shared else i % 6 for i in range(50)]
+        sizes.append((tmp_path / "many.tflite").stat().st_size)
+    assert sizes[0] < sizes[1]
+
+
+def test_what_holds_nothing_is_not_stored(tiny: Path, tmp_path: Path) -> None:
+    model = tflite_file.read(tiny)
+    before = len(model.buffers)
+    model.buffers += [schema.BufferT(), schema.BufferT(data=np.zeros(999, np.uint8))]
+    model.subgraphs[0].tensors[0].quantization = schema.QuantizationParametersT()
+    tflite_file.write(model, tmp_path / "again.tflite")
+    assert len(model.buffers) == before + 2  # the model itself stays as it is
+    again = tflite_file.read(tmp_path / "again.tflite")
+    filled = [buffer for buffer in model.buffers[:before] if buffer.data is not None]
+    assert len(again.buffers) <= 1 + len(filled)
+    assert not len(again.buffers[0].data)
+    assert again.subgraphs[0].tensors[0].quantization is None
+    assert tflite_file.read_spec(tmp_path / "again.tflite") == SPEC
+    np.testing.assert_array_equal(answer(tmp_path / "again.tflite"), ANSWER)
+
+
+def test_calibration_ids_take_few_bytes_and_come_back(tiny: Path, tmp_path: Path) -> None:
+    helen = [f"helen/trainset/{number}_1" for number in (232194, 2, 2330)]
+    ids = (*helen, "afw/7", "helen/x y", "z")
+    spec = replace(SPEC, calibration=ids)
+    assert '"helen/trainset/2":["32194_1","_1","330_1"]' in spec.to_json()
+    tflite_file.embed_spec(tiny, tmp_path / "ids.tflite", spec)
+    assert tflite_file.read_spec(tmp_path / "ids.tflite") == spec
+
+
+def test_ids_in_a_plain_list_are_still_read() -> None:
+    text = '{"schema": 1, "model": "old", "input_px": 16, "calibration": ["a/1", "b/2"]}'
+    assert ModelSpec.from_json(text, "old.tflite").calibration == ("a/1", "b/2")
+
+
+@pytest.mark.parametrize("ids", ['{"a/": 3}', '{"a/": [3]}', '{"a/": "12"}'])
+def test_damaged_ids_are_refused(ids: str) -> None:
+    text = f'{{"schema": 1, "model": "bad", "input_px": 16, "calibration": {ids}}}'
+    with pytest.raises(InputError, match=r"bad\.tflite: its spec has calibration ids"):
+        ModelSpec.from_json(text, "bad.tflite")
+
+
 def test_a_file_without_spec_says_none(tmp_path: Path) -> None:
     assert tflite_file.read_spec(write_tflite(tmp_path / "bare.tflite", spec=None)) is None
 
 
 def test_a_spec_of_another_version_is_refused(tiny: Path, tmp_path: Path) -> None:
-    content = tiny.read_bytes().replace(b'"schema": 1', b'"schema": 9')
+    content = tiny.read_bytes().replace(b'"schema":1', b'"schema":9')
     (tmp_path / "new.tflite").write_bytes(content)
     with pytest.raises(InputError, match="schema 9"):
         tflite_file.read_spec(tmp_path / "new.tflite")

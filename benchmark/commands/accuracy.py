@@ -21,8 +21,8 @@ HELP = """examples:
 
 Without --data the faces are the embedded synthetic ones: good to see what a step cost, no measure
 of how a model does on people. Every file is compared with the first one, face by face. Files of one
-folder runs/NAME are recorded in runs/NAME/bench/accuracy.json and shown in runs/NAME/accuracy.html
-unless --json and --html say where.
+folder runs/NAME are recorded in runs/NAME/bench/accuracy-DATA-SPLIT.json and shown in
+runs/NAME/accuracy-DATA-SPLIT.html unless --json and --html say where.
 """
 NO_PAGE = "no page: {} is missing; pip install 'efld[benchmark]'"
 
@@ -51,10 +51,11 @@ def add(parsers: Any) -> None:
 
 def run(options: argparse.Namespace, command: str) -> Outcome:
     folder = flags.run_folder(options.files)
-    page, notes = _page(options.html, folder)
+    split = flags.split(options)
+    name = accuracy_report.record_name(datasets.label(options.data), split, options.normaliser)
+    page, notes = _page(options.html, folder and folder / f"{name}.html")
     ruler = accuracy.Ruler(options.normaliser, options.threshold)
     models = [load(path) for path in options.files]  # a wrong file is said before the long part
-    split = flags.split(options)
     faces = datasets.open_faces(options.data, split)
     measured = accuracy.measure(models, faces, ruler, corrupt.CONDITIONS if options.robust else ())
     report = accuracy_report.Report(
@@ -71,16 +72,16 @@ def run(options: argparse.Namespace, command: str) -> Outcome:
     return Outcome(
         accuracy_report.text(report),
         report.record(),
-        flags.record_path(options.files, "accuracy.json"),
+        flags.record_path(options.files, f"{name}.json"),
         notes,
     )
 
 
-def _page(wanted: Path | None, folder: Path | None) -> tuple[Path | None, list[str]]:
+def _page(wanted: Path | None, default: Path | None) -> tuple[Path | None, list[str]]:
     """Where the page goes; without libraries for it, a page that nobody asked for is left out."""
     if wanted is not None:
         accuracy_html.check(wanted)
-    elif folder is not None and (library := accuracy_html.missing()) is not None:
+    elif default is not None and (library := accuracy_html.missing()) is not None:
         return None, [NO_PAGE.format(library)]
-    page = wanted or (folder / "accuracy.html" if folder else None)
+    page = wanted or default
     return page, [f"written: {page}"] if page else []

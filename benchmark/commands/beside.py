@@ -21,7 +21,8 @@ def add(parsers: Any) -> None:
         help="how that peer is fed and read; one for each that carries no spec, in order",
     )  # fmt: skip
     flags.add_faces(sub)
-    flags.add_timing(sub)
+    sub.add_argument("--threads", type=int, default=1)
+    flags.add_seconds(sub)
     flags.add_json(sub)
 
 

@@ -7,9 +7,11 @@ from typing import Any
 
 from benchmark.commands import flags
 from benchmark.commands.outcome import Outcome
-from benchmark.emulated import gate, layers, measure, tables
+from benchmark.emulated import gate, layers, markdown, measure, tables
 from benchmark.emulated.measure import Emulated
 from benchmark.emulated.toolchain import CPUS
+from benchmark.names import shown
+from efld import files
 from efld.errors import InputError
 
 SCHEMA = 1
@@ -19,6 +21,7 @@ HELP = """examples:
   python -m benchmark emulated model.fp32.tflite --cpu a72 --layers
   python -m benchmark emulated model.fp32.tflite --cpu a76 --fp16 --json -
   python -m benchmark emulated runs/efld-*/model.fp??.tflite --gate
+  python -m benchmark emulated FILES --json results/arm-counts.json --markdown results/arm-counts.md
 
 Exact counts of instructions on emulated ARM processors, the same on every machine: which of two
 graphs costs less on a phone's processor, and where. No milliseconds: memory, caches and clock are
@@ -47,6 +50,7 @@ def add(parsers: Any) -> None:
         action="store_true",
         help="also by layer: a second for each, minutes for several files",
     )
+    sub.add_argument("--markdown", type=Path, metavar="PATH", help="also as a table for documents")
     sub.add_argument("--gate", action="store_true", help="compare with the record")
     sub.add_argument("--write", action="store_true", help="with --gate: renew the record instead")
     sub.add_argument(
@@ -58,6 +62,8 @@ def add(parsers: Any) -> None:
 def run(options: argparse.Namespace, command: str) -> Outcome:
     if options.write and not options.gate:
         raise InputError("--write: expected --gate beside it, whose record it renews.")
+    if options.markdown and options.markdown.suffix != ".md":
+        raise InputError(f"--markdown {str(options.markdown)!r}: expected a file *.md to write to.")
     cpus = list(dict.fromkeys(options.cpu or CPUS))
     found = measure.measure(options.files, options.peer, cpus, force_fp16=options.fp16)
     by_layer = [
@@ -69,9 +75,12 @@ def run(options: argparse.Namespace, command: str) -> Outcome:
     record = {"schema": SCHEMA, "command": command, **asdict(found)}
     if options.layers:
         record["layers"] = [
-            {"file": str(path), "cpu": cpu, "layers": [asdict(layer) for layer in rows]}
+            {"file": shown(path), "cpu": cpu, "layers": [asdict(layer) for layer in rows]}
             for path, cpu, rows in by_layer
         ]
+    if options.markdown:
+        with files.whole(options.markdown) as temporary:
+            temporary.write_text(markdown.document(found, command), encoding="utf-8")
     notes, exit_code = _gated(found, options, command) if options.gate else ([], 0)
     return Outcome(
         "\n".join([tables.text(found), *(tables.layers(*row) for row in by_layer)]),

@@ -24,9 +24,9 @@ HELP = """examples:
 Milliseconds on one big core of a Snapdragon 845, estimated from exact counts of ARM instructions
 (`make setup-arm`, or a record of `benchmark emulated`) and the published latencies of known nets.
 An estimate is no measurement: with a phone at hand, use `benchmark android`. Float32 and int8, and
-only in the range of instructions of the known nets (of int8 nets, larger ones than efld's) unless
---extrapolate. --calibrate counts the known nets again (minutes; needs efld[train]) and writes
-benchmark/estimate/calibration.json.
+only in the range of instructions of the known nets unless --extrapolate. Goal: the faces a second
+that we want of a model on that phone. --calibrate counts the known
+nets again (minutes; needs efld[train]) and writes benchmark/estimate/calibration.json.
 """
 
 

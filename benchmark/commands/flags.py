@@ -26,8 +26,7 @@ def split(options: argparse.Namespace) -> datasets.Split:
     return given or datasets.default_split(options.data)
 
 
-def add_timing(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("--threads", type=int, default=1)
+def add_seconds(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--seconds", type=float, default=3, help="for each file; default: 3")
 
 

@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from benchmark.emulated import toolchain, work
+from benchmark.emulated import half, toolchain, work
+from benchmark.emulated.half import Moved
 from benchmark.emulated.toolchain import CPUS, Tools
 from benchmark.feeds import Feeds, random_feeds
+from benchmark.names import shown
 from efld import files, tflite_file
 from efld.errors import InputError
 from efld.sessions import Session, open_session
@@ -45,6 +47,7 @@ class Counts:
     efficiency: float  # work.efficiency
     host_difference: float  # as LIMITS has it
     partitions: int | None  # as this machine's runtime cuts the graph
+    half_moves: Moved | None = None  # where fp16, of our own files
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,8 +95,9 @@ def _counts(path: Path, peer: bool, cpu: str, force_fp16: bool) -> Counts:
     run = toolchain.run(path, cpu, feeds, fp16=fp16)
     delegation = session.delegation()
     multiply_adds, main = work.multiply_adds(model), work.main_class(run.classes)
+    difference = _checked(path, session, feeds, run.output, _kind(model, fp16))
     return Counts(
-        file=str(path),
+        file=shown(path),
         sha256=files.sha256(path),
         file_bytes=path.stat().st_size,
         model=spec.model if spec else None,
@@ -106,8 +110,9 @@ def _counts(path: Path, peer: bool, cpu: str, force_fp16: bool) -> Counts:
         multiply_adds=multiply_adds,
         main_class=main,
         efficiency=work.efficiency(multiply_adds, run.classes, main),
-        host_difference=_checked(path, session, feeds, run.output, _kind(model, fp16)),
+        host_difference=difference,
         partitions=delegation.partitions if delegation else None,
+        half_moves=half.moved(path, cpu, spec, session) if spec and fp16 and not peer else None,
     )
 
 

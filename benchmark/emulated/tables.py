@@ -26,6 +26,11 @@ def text(found: Emulated) -> str:
         head,
         *(_line(row, reference(found.counts, row.cpu), width) for row in found.counts),
         "",
+        *(
+            f"{row.file}: half precision on {row.cpu} moves the points by {row.half_moves}"
+            for row in found.counts
+            if row.half_moves is not None
+        ),
         *(f"{name}: {CPUS[name].means}" for name in sorted({row.cpu for row in found.counts})),
         "main class: which instructions do most multiply-adds, and their share of all; fp16: all "
         "computed in half precision",

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,14 @@ from benchmark.estimate.published import PHONE, PHONES, RUNTIMES, Kind, Net
 from efld import files
 from efld.errors import InputError
 
-SCHEMA = 1
+SCHEMA = 2
+CALIBRATION_SCHEMA = 1
 CALIBRATION = Path(__file__).with_name("calibration.json")
 CPU = "a72"  # a Snapdragon 845 has no int8 dot product either; its half precision is not calibrated
 KINDS: dict[str, Kind] = {"fmla_f32": "float32", "smull": "int8"}  # by main class of instructions
 MEANS = "ESTIMATE, not measured"
 CALIBRATE = "python -m benchmark estimate --calibrate"
+GOALS_FPS = {"efld-nano": 700, "efld-small": 280, "efficientnet-w0.5-d1.1": 120}  # ours, on PHONE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +30,8 @@ class Estimate:
     """Of one file with one runtime, milliseconds."""
 
     file: str
+    sha256: str
+    peer: bool
     kind: Kind
     instructions: int
     runtime: str
@@ -35,6 +39,11 @@ class Estimate:
     low_ms: float | None  # None where extrapolated: how far off it is, nobody knows
     high_ms: float | None
     extrapolated: bool  # fewer or more instructions than any net of the calibration
+    goal_fps: int | None  # GOALS_FPS of its model
+
+    @property
+    def fps(self) -> float:
+        return 1000 / self.ms
 
 
 @dataclass(frozen=True)
@@ -44,13 +53,16 @@ class Counted:
     file: str
     instructions: int
     main_class: str
+    sha256: str = ""
+    model: str | None = None  # the zoo name that the file carries
+    peer: bool = False
 
 
 def calibrate(counted: Sequence[tuple[Net, int]], made_by: Tools, command: str) -> dict[str, Any]:
     """The record of a calibration: counts, the tools that made them, and the fit."""
     counts = {str(net): instructions for net, instructions in counted}
     return {
-        "schema": SCHEMA,
+        "schema": CALIBRATION_SCHEMA,
         "command": command,
         "cpu": CPU,
         "tools": asdict(made_by),
@@ -96,7 +108,7 @@ class Calibration:
 
 def load(path: Path = CALIBRATION) -> Calibration:
     """The calibration that was recorded."""
-    record = files.read_json(path, SCHEMA, CALIBRATE)
+    record = files.read_json(path, CALIBRATION_SCHEMA, CALIBRATE)
     fits = {kind: _fit(record["fits"][kind]) for kind in RUNTIMES}
     return Calibration(fits, record["tools"]["library_sha256"])
 
@@ -121,10 +133,12 @@ def counted(path: Path, calibration: Calibration) -> list[Counted]:
                 f"{CPU}, found none. Count again with --cpu {CPU}."
             )
         calibration.check(record["tools"]["library_sha256"], str(path))
-        return [Counted(row["file"], row["instructions"], row["main_class"]) for row in rows]
+        return [
+            Counted(**{field.name: row[field.name] for field in fields(Counted)}) for row in rows
+        ]
     calibration.check(tools().library_sha256, str(path))
     found = count(path, CPU)
-    return [Counted(found.file, found.instructions, found.main_class)]
+    return [Counted(**{field.name: getattr(found, field.name) for field in fields(Counted)})]
 
 
 def estimate(counted: Counted, fits: dict[Kind, Fit], extrapolate: bool = False) -> list[Estimate]:
@@ -158,6 +172,8 @@ def _estimate(counted: Counted, kind: Kind, runtime: str, fit: Fit, extrapolated
     low_ms, high_ms = (None, None) if extrapolated else interval
     return Estimate(
         file=counted.file,
+        sha256=counted.sha256,
+        peer=counted.peer,
         kind=kind,
         instructions=counted.instructions,
         runtime=runtime,
@@ -165,6 +181,7 @@ def _estimate(counted: Counted, kind: Kind, runtime: str, fit: Fit, extrapolated
         low_ms=low_ms,
         high_ms=high_ms,
         extrapolated=extrapolated,
+        goal_fps=GOALS_FPS.get(counted.model or ""),
     )
 
 
@@ -173,11 +190,11 @@ def text(rows: Sequence[Estimate], fits: dict[Kind, Fit]) -> str:
     width = max(len(row.file) for row in rows)
     head = (
         f"{'file':<{width}} {'kind':<7} {'instructions':>13} {'runtime':<13} {'ms':>6}  "
-        f"{'interval':<12} {'fps':>6}"
+        f"{'interval':<12} {'fps':>6} {'goal':>5}"
     )
     lines = [
         f"{row.file:<{width}} {row.kind:<7} {row.instructions:>13,} {row.runtime:<13} "
-        f"{row.ms:>6.2f}  {_interval(row):<12} {1000 / row.ms:>6.0f}"
+        f"{row.ms:>6.2f}  {_interval(row):<12} {row.fps:>6.0f} {row.goal_fps or '-':>5}"
         for row in rows
     ]
     return "\n".join([heading(fits), "", head, *lines])

@@ -5,13 +5,17 @@ Sources, each at the commit that was read:
   research/slim/nets/mobilenet/README.md, both tables of V3.
 - "TFLite 2018": MobileNetV2 at five resolutions on the Pixel 1, the same file, table of V2. An
   older runtime than V3's: Howard et al. 2019, table 3, print 64 ms where it has 73.8.
+- "TFLite 2018", int8: quantised MobileNetV1 of four widths at four resolutions on the Pixel 2,
+  "single thread large core", tensorflow/tensorflow@6e81d72, tensorflow/lite/g3doc/models.md, table
+  of quantized models. They were trained with a scale a tensor, ours count with one a channel. Left
+  out: its MobileNetV2 of 80.3 ms, which a later version of the page has as 53.4.
 - "XNNPACK 2020": google/XNNPACK@0085ae3, README.md, table "single-threaded", of 27 March 2020.
 
 The runtime whose instructions we count is TFLite with XNNPACK, so its line is the one closest to
 what a phone does today; TFLite's own kernels of 2019 were a quarter slower.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 Kind = Literal["float32", "int8"]  # what a net is computed in
@@ -62,6 +66,13 @@ V3_MS = {  # on Pixel 1, 2, 3
     LARGE._replace(minimalistic=True, kind="int8"): (37, 35, 27),
 }
 XNNPACK_MS = {V1: (82, 86), V2: (49, 53), LARGE: (39, 42), SMALL: (12, 14)}  # on Pixel 1, 2
+V1_PX = (128, 160, 192, 224)
+V1_INT8_MS = {  # width: on Pixel 2, at V1_PX
+    0.25: (3.7, 5.5, 7.9, 10.4),
+    0.5: (8.8, 13.0, 18.3, 24.7),
+    0.75: (16.2, 24.3, 33.8, 45.4),
+    1.0: (24.9, 37.4, 51.9, 70.2),
+}
 V2_PX = (224, 192, 160, 128, 96)
 V2_MS = {  # width: on Pixel 1, at V2_PX
     1.0: (73.8, 55.1, 40.2, 27.6, 17.6),
@@ -77,10 +88,17 @@ def latencies() -> Iterator[Latency]:
         for net, row in table.items():
             for phone, ms in zip(PHONES, row, strict=False):
                 yield Latency(net, runtime, phone, ms)
-    for width, resolutions in V2_MS.items():
-        for input_px, ms in zip(V2_PX, resolutions, strict=True):
-            net = V2._replace(width=width, input_px=input_px)
-            yield Latency(net, "TFLite 2018", "Pixel 1", ms)
+    yield from _sizes(V1._replace(kind="int8"), "Pixel 2", V1_PX, V1_INT8_MS)
+    yield from _sizes(V2, "Pixel 1", V2_PX, V2_MS)
+
+
+def _sizes(
+    net: Net, phone: str, inputs_px: Sequence[int], table: Mapping[float, Sequence[float]]
+) -> Iterator[Latency]:
+    """A net of several widths and resolutions."""
+    for width, row in table.items():
+        for input_px, ms in zip(inputs_px, row, strict=True):
+            yield Latency(net._replace(width=width, input_px=input_px), "TFLite 2018", phone, ms)
 
 
 def nets() -> list[Net]:

@@ -26,6 +26,7 @@ class Error(NamedTuple):
     kind: str
     sha256: str
     nme_percent: float
+    file_bytes: int
     faces: Faces
     zoo: str  # its name in arm_cost.json; "" for a file of no zoo
     command: str
@@ -40,8 +41,7 @@ def errors(run: Run) -> list[Error]:
 
 
 def _own(run: Run) -> Iterator[Error]:
-    record = run.get("accuracy")
-    if record is not None:
+    for record in run.accuracies.values():
         for row in run.fresh(record["files"]):
             yield _error(row, record, run.folder.name, record["command"])
 
@@ -67,7 +67,9 @@ def _published(run: Run) -> Iterator[Error]:
 def _error(row: Record, where: Record, model: str, command: str, zoo: str = "") -> Error:
     faces = Faces(where["split"], row["faces"], where["normaliser"])
     own = kind(row["file"])
-    return Error(model, own, row["sha256"], row["nme_percent"], faces, zoo, command)
+    return Error(
+        model, own, row["sha256"], row["nme_percent"], row["file_bytes"], faces, zoo, command
+    )
 
 
 def instructions(run: Run) -> dict[str, dict[str, int]]:
@@ -91,7 +93,7 @@ def _counted(run: Run, error: Error, own: Mapping[str, Mapping[str, int]]) -> di
 
 
 def section(run: Run) -> Section:
-    """Charts of error over ARM instructions and over time, and the numbers behind them."""
+    """Charts of error over ARM instructions, bytes and time, and the numbers behind them."""
     found = errors(run)
     if not found:
         return Section(TITLE, [run.missing("accuracy")])
@@ -108,6 +110,7 @@ def section(run: Run) -> Section:
         )
     ]
     blocks += [*_arm(counted), *_commands(run, counted)] if counted else [run.missing("emulated")]
+    blocks += _size(same)
     blocks += _host(run, faces)
     known = {error.sha256 for error in same}
     others = sorted({error.model for error in found if error.sha256 not in known})
@@ -159,6 +162,29 @@ def _arm(counted: Sequence[tuple[Error, Mapping[str, int]]]) -> Iterator[Block]:
     yield Text("*: on the frontier.", "note")
 
 
+def _size(same: Sequence[Error]) -> Iterator[Block]:
+    """Of files for phones, and of peers as they are."""
+    spots = [
+        Spot(error.model, error.kind, error.file_bytes / 1e6, error.nme_percent)
+        for error in same
+        if error.kind in KIND_NAMES
+    ]
+    return _charted(spots, "megabytes of the file")
+
+
+def _charted(spots: Sequence[Spot], cost: str) -> Iterator[Block]:
+    """A chart of error over a cost, and its numbers."""
+    models = list(dict.fromkeys(spot.model for spot in spots))
+    yield Figures([(f"error over {cost}", errors_over_cost(spots, cost, models))])
+    best = frontier(spots)
+    rows = [
+        (spot.model, KIND_NAMES[spot.kind], f"{spot.nme_percent:.3f}",
+         f"{spot.cost:.3f}{' *' if spot in best else ''}")
+        for spot in sorted(spots, key=lambda spot: spot.nme_percent)
+    ]  # fmt: skip
+    yield Table(("model", "file", "NME %", cost), rows, words=2)
+
+
 def _host(run: Run, faces: Faces) -> Iterator[Block]:
     """A chart for each record of files beside peers: ratios are to its own reference."""
     for record in run.both("beside"):
@@ -175,13 +201,5 @@ def _host(run: Run, faces: Faces) -> Iterator[Block]:
                 spots.append(Spot(model, own, times[row["sha256"]]["ratio"], row["nme_percent"]))
         if len(spots) > 1:
             against = f"time, as a ratio to {name(record['host']['reference'])}"
-            models = list(dict.fromkeys(spot.model for spot in spots))
-            yield Figures([(f"error over {against}", errors_over_cost(spots, against, models))])
-            best = frontier(spots)
-            rows = [
-                (spot.model, KIND_NAMES[spot.kind], f"{spot.nme_percent:.3f}",
-                 f"{spot.cost:.3f}{' *' if spot in best else ''}")
-                for spot in sorted(spots, key=lambda spot: spot.nme_percent)
-            ]  # fmt: skip
-            yield Table(("model", "file", "NME %", "time ratio"), rows, words=2)
+            yield from _charted(spots, against)
             yield Command(record["command"])

@@ -10,32 +10,35 @@ from benchmark.report.records import PARTS, Record, Run, name
 
 LEAST_SHARE = 0.02  # of a file's instructions; kinds of ops below it are summed up
 OTHER = "all other ops"
+RUNNING = ("file", "threads", "ratio", "quartiles", "ms", "p95 ms", "partitions", "bytes")
+STARTING = ("file", "threads", "load ms", "first run ms", "memory kB", "mJ a run, later")
 
 
 def accuracy(run: Run) -> Section:
-    """Errors with intervals, and what the parts of the face say."""
-    record = run.get("accuracy")
-    if record is None:
-        return Section("Accuracy", [run.missing("accuracy")])
+    """Errors with intervals, and what the parts of the face say; a record after the other."""
+    blocks = [block for item in run.accuracies.items() for block in _accuracy(run, *item)]
+    return Section("Accuracy", blocks or [run.missing("accuracy")])
+
+
+def _accuracy(run: Run, stem: str, record: Record) -> Iterator[Block]:
+    """One record, and the page that was written with it."""
     rows, level = run.fresh(record["files"]), round(100 * record["level"])
-    blocks: list[Block] = [
-        Text(
-            f"{record['data']}, split {record['split']}: NME in % of the {record['normaliser']} "
-            f"distance, crops by the true box. A failure is a face above "
-            f"{record['threshold_percent']:g} %. Intervals: {level} %."
-        )
-    ]
+    yield Text(
+        f"{record['data']}, split {record['split']}: NME in % of the {record['normaliser']} "
+        f"distance, crops by the true box. A failure is a face above "
+        f"{record['threshold_percent']:g} %. Intervals: {level} %."
+    )
     if rows:
         first = record["files"][0]
         minus = f"minus {name(first['file'])}"
         head = ("file", "faces", "NME %", f"{level} %", minus, "AUC", "failures")
-        blocks.append(Table(head, [_error(row, run.is_own(first)) for row in rows]))
-        blocks += _groups(record) if run.is_own(first) else []
-    blocks += run.stale(record["files"], record["command"])
-    blocks.append(Command(record["command"]))
-    if (run.folder / "accuracy.html").is_file():
-        blocks.append(Link("Curves, head poses and faces: accuracy.html", "accuracy.html"))
-    return Section("Accuracy", blocks)
+        yield Table(head, [_error(row, run.is_own(first)) for row in rows])
+        yield from _groups(record) if run.is_own(first) else []
+    yield from run.stale(record["files"], record["command"])
+    yield Command(record["command"])
+    page = f"{stem}.html"
+    if (run.folder / page).is_file():
+        yield Link(f"Curves, head poses and faces: {page}", page)
 
 
 def _error(row: Record, has_first: bool) -> tuple[str, ...]:
@@ -96,25 +99,49 @@ def _times(run: Run, record: Record) -> Iterator[Block]:
         f"{record['cpu']}, {record['system']}, load {record['load_average']:.1f}: files by turns "
         f"in one process; the ratio is to {name(record['reference'])}, with quartiles."
     )
-    head = ("file", "ratio", "quartiles", "ms", "p95 ms", "partitions", "memory kB", "bytes")
     if rows:
-        yield Table(head, [_time(row) for row in rows])
+        yield Table(RUNNING, [_time(row) for row in rows])
+        yield Table(STARTING, [_start(row) for row in rows])
+        yield Text(
+            f"Load, first: {record['start_means']}. Energy: {record['energy_means']}.", "note"
+        )
+    yield from _ops(record, rows)
     yield from run.stale(record["files"], record["command"])
     yield Command(record["command"])
 
 
+def _ops(record: Record, rows: Sequence[Record]) -> Iterator[Bars]:
+    """Microseconds by kind of op, of files whose runtime tells them."""
+    fresh = {row["file"] for row in rows}
+    for own in record.get("layers", ()):
+        if own["ops"] and own["file"] in fresh:
+            costs = {name(own["file"]): by_kind(own["ops"], "op", "us")}
+            yield _bars(f"Microseconds by op while profiled, {name(own['file'])}", costs)
+
+
 def _time(row: Record) -> tuple[str, ...]:
     low, high = row["ratio_quartiles"]
-    memory = row["memory_bytes"]
     return (
         name(row["file"]),
+        str(row["threads"]),
         f"{row['ratio']:.3f}",
         f"{low:.3f}-{high:.3f}",
         f"{row['median_ms']:.4f}",
         f"{row['p95_ms']:.4f}",
         _or_dash(row["partitions"]),
-        "-" if memory is None else f"{memory // 1024:,}",
         f"{row['file_bytes']:,}",
+    )
+
+
+def _start(row: Record) -> tuple[str, ...]:
+    memory, energy_mj = row["memory_bytes"], row["energy_mj"]
+    return (
+        name(row["file"]),
+        str(row["threads"]),
+        f"{row['load_ms']:.2f}",
+        f"{row['first_ms']:.3f}",
+        "-" if memory is None else f"{memory // 1024:,}",
+        "-" if energy_mj is None else f"{energy_mj:.3f}",
     )
 
 
@@ -173,6 +200,7 @@ def _counts(run: Run, record: Record) -> Iterator[Block]:
             "Main class: the instructions that do most multiply-adds, and their share of all. "
             "Used: the part that would do, were there none but those.", "note",
         )  # fmt: skip
+        yield from _half(rows)
     yield from run.stale(record["counts"], record["command"])
 
 
@@ -189,6 +217,17 @@ def _count(row: Record, rows: Sequence[Record]) -> tuple[str, ...]:
         f"{row['efficiency']:.0%}",
         _or_dash(row["partitions"]),
     )
+
+
+def _half(rows: Sequence[Record]) -> Iterator[Text]:
+    """What half precision does to points; records of an earlier version do not say."""
+    for row in rows:
+        if (moves := row.get("half_moves")) is not None:
+            yield Text(
+                f"{name(row['file'])}: half precision on {row['cpu']} moves the points of "
+                f"{moves['faces']} rendered faces by {moves['mean_px']:.2f} px of the crop, at "
+                f"most {moves['largest_px']:.2f}."
+            )
 
 
 def _layers(run: Run, record: Record) -> Iterator[Block]:
@@ -210,12 +249,14 @@ def _layers(run: Run, record: Record) -> Iterator[Block]:
         )  # fmt: skip
 
 
-def by_kind(layers: Sequence[Record]) -> dict[str, int]:
-    """Instructions of each kind of op, summed up."""
-    found: defaultdict[str, int] = defaultdict(int)
+def by_kind(
+    layers: Sequence[Record], kind: str = "kind", cost: str = "instructions"
+) -> dict[str, int]:
+    """The cost of each kind of op, summed up, in whole units."""
+    found: defaultdict[str, float] = defaultdict(float)
     for layer in layers:
-        found[layer["kind"]] += layer["instructions"]
-    return dict(found)
+        found[layer[kind]] += layer[cost]
+    return {name: round(total) for name, total in found.items()}
 
 
 def _bars(title: str, found: Mapping[str, Mapping[str, int]]) -> Bars:

@@ -17,17 +17,21 @@ def estimates(run: Run) -> Section:
     if record is None:
         return Section("Estimates", [run.missing("estimate")])
     rows = [
-        (name(row["file"]), row["runtime"], f"{row['ms']:.2f}", _interval(row))
-        for row in record["estimates"]
-    ]
+        (name(row["file"]), row["kind"], row["runtime"], f"{row['ms']:.2f}", _interval(row),
+         f"{1000 / row['ms']:,.0f}", str(row["goal_fps"] or "-"))
+        for row in run.fresh(record["estimates"])
+    ]  # fmt: skip
+    head = ("file", "computed in", "runtime", "ms, estimated", "interval", "faces/s", "goal")
     return Section("Estimates", [
         Text(f"{MEANS}: one big core of a {record['soc']} ({record['stands_for']}), "
              f"{record['threads']} thread, from counted instructions and published latencies of "
              "other nets.", "warn"),
-        Table(("file", "runtime", "ms, estimated", "interval"), rows, words=2),
-        Text("The interval is the largest error seen on a figure left out of the fit. "
-             "Extrapolated: outside the range of the nets behind it, nobody knows how far off.",
+        *([Table(head, rows, words=3)] if rows else []),
+        Text("Goal: the faces a second that we want of a model on that phone. The interval is the "
+             "largest error seen on a figure left out of the fit. Extrapolated: outside the "
+             "range of the nets behind it, nobody knows how far off.",
              "note"),
+        *run.stale(record["estimates"], record["command"]),
         Command(record["command"]),
     ])  # fmt: skip
 

@@ -38,9 +38,9 @@ PARTS = {
         "python -m train 300w --model {model} --data 300W",
     ),
     "export": Part("export.json", 1, "the exported files", "python -m export {run}"),
-    "quantize": Part("quantize.json", 1, "the int8 file", "python -m quantize {run}"),
+    "quantize": Part("quantize.json", 2, "the int8 file", "python -m quantize {run}"),
     "accuracy": Part(
-        "bench/accuracy.json", accuracy_report.SCHEMA, "errors with intervals",
+        "bench/accuracy*.json", accuracy_report.SCHEMA, "errors with intervals",
         f"python -m benchmark accuracy {TFLITE} --data 300W",
     ),
     "host": Part(
@@ -70,7 +70,8 @@ class Run:
 
     folder: Path
     spec: ModelSpec
-    records: Mapping[str, Record]  # by the names of PARTS
+    records: Mapping[str, Record]  # by the names of PARTS, but accuracy
+    accuracies: Mapping[str, Record]  # by their files' names; each on other faces
     history: Sequence[Mapping[str, float]]  # a row an epoch
     phones: Sequence[Record]
     claims: Record | None
@@ -128,7 +129,7 @@ def read(folder: Path, peer_records: Sequence[Path] = ()) -> Run:
             folder / part.file, part.schema, part.command.format(run=folder, model=spec.model)
         )
         for key, part in PARTS.items()
-        if (folder / part.file).exists()
+        if key != "accuracy" and (folder / part.file).exists()
     }
     steps = [*records.get("export", {}).get("steps", ())]
     steps += [records["quantize"]["step"]] if "quantize" in records else []
@@ -137,6 +138,7 @@ def read(folder: Path, peer_records: Sequence[Path] = ()) -> Run:
         folder=folder,
         spec=spec,
         records=records,
+        accuracies=_accuracies(folder, spec.model),
         history=_history(folder / "history.csv"),
         phones=_phones(folder / "bench"),
         claims=_optional(claims.RECORD, audit.SCHEMA, "python -m benchmark claims"),
@@ -167,6 +169,16 @@ def _history(path: Path) -> list[dict[str, float]]:
             raise InputError(
                 f"{path}: expected a number in each column, found another ({error}). Train again."
             ) from None
+
+
+def _accuracies(folder: Path, model: str) -> dict[str, Record]:
+    """The last one of each split, by name: those of an earlier version did not name theirs."""
+    part, found = PARTS["accuracy"], {}
+    command = part.command.format(run=folder, model=model)
+    for path in sorted(folder.glob(part.file), reverse=True):
+        record = files.read_json(path, part.schema, command)
+        found[record["data"], record["split"], record["normaliser"]] = path.stem, record
+    return dict(sorted(found.values()))
 
 
 def _phones(folder: Path) -> list[Record]:

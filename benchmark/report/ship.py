@@ -45,7 +45,7 @@ class Candidate:
     file_bytes: int
     nme_percent: float  # of all candidates on the same faces
     instructions: Mapping[str, int]  # by processor
-    fp16_moves_px: float | None = None  # half precision moved a point so far on one picture
+    fp16_moves_px: tuple[float, float] | None = None  # by half precision: mean, largest
 
     def is_counted(self, phone: Phone) -> bool:
         return phone.counted[self.kind] in self.instructions
@@ -129,7 +129,6 @@ def _traded(best: Candidate, float32: Candidate, phone: Phone) -> str:
     if best.kind == "fp16" and phone.has_fp16:
         moved = best.fp16_moves_px
         text += "; that is float32 arithmetic's error, half precision's is not measured"
-        text += (
-            "" if moved is None else f" (a picture of noise: points move by up to {moved:.2f} px)"
-        )
+        if moved is not None:
+            text += f" (on rendered faces points move by {moved[0]:.2f} px, at most {moved[1]:.2f})"
     return text

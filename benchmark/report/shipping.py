@@ -122,14 +122,14 @@ def _candidates(run: Run, errors: Errors) -> list[ship.Candidate]:
         if run.is_own(row)
     }
     counts = frontier.instructions(run)
-    moved = rows.get(("fp16", "a76"))
+    moves = (rows.get(("fp16", "a76")) or {}).get("half_moves")
     return [
         ship.Candidate(
             kind=own,
             file_bytes=found[0]["file_bytes"],
             nme_percent=error,
             instructions=counts.get(found[0]["sha256"], {}),
-            fp16_moves_px=moved["host_difference"] * run.spec.input_px if moved else None,
+            fp16_moves_px=(moves["mean_px"], moves["largest_px"]) if moves else None,
         )
         for own, error in errors.nme_percent.items()
         if (found := [row for (name, _), row in rows.items() if name == own])
