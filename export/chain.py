@@ -1,27 +1,20 @@
 """The whole export of one run: convert, measure, gate, and only then replace the artefacts."""
 
-import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
-from importlib import metadata
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from efld import evaluate, files, runtime, tflite_file
+from efld import evaluate, files, runtime
 from efld.data.datasets import default_split, label, open_faces
 from efld.errors import InputError
 from efld.evaluate import Crops
 from efld.spec import ModelSpec
-from export import onnx_graph, tflite_graph
+from export import onnx_graph
+from export.conversion import FILES, RECORD, SCHEMA, Conversion, Say
 from export.run_folder import SPEC, WEIGHTS
-from export.steps import LIMITS, Limit, Reference, Step, check, measure
-
-SCHEMA = 1
-RECORD = "export.json"
-FILES = {"onnx": "model.onnx", "fp32": "model.fp32.tflite", "fp16": "model.fp16.tflite"}
-TOOLS = ("keras", "tensorflow-cpu", "tf2onnx", "onnx", "onnx2tf", "onnxruntime", "ai-edge-litert")
-
-Say = Callable[[str], None]
+from export.steps import LIMITS, Limit, Step
 
 
 @dataclass(frozen=True)
@@ -56,11 +49,13 @@ def export(
     spec = stamped_spec(run)
     crops = evaluation.crops(spec)
     with files.workspace(run, "export") as work:
-        job = _Job(run / WEIGHTS, spec, crops, work, limits, say)
+        weights = run / WEIGHTS
+        write_onnx = partial(_write_onnx, weights, spec)
+        job = Conversion("keras", runtime.load(weights), spec, write_onnx, crops, work, limits, say)
         steps = list(job.steps())
         for name in FILES.values():
             (job.work / name).replace(run / name)
-    files.write_json(run / RECORD, _record(spec, evaluation.to_record(crops), steps, limits))
+    files.write_json(run / RECORD, job.record(evaluation.to_record(crops), steps))
     return steps
 
 
@@ -79,70 +74,10 @@ def stamped_spec(run: Path) -> ModelSpec:
     return replace(spec, weights_sha256=found)
 
 
-@dataclass(frozen=True, eq=False)
-class _Job:
-    """One export; its artefacts go to `work`."""
+def _write_onnx(weights: Path, spec: ModelSpec, path: Path) -> dict[str, int]:
+    import keras
 
-    weights: Path
-    spec: ModelSpec
-    crops: Crops
-    work: Path
-    limits: Mapping[str, Limit]
-    say: Say
-
-    def steps(self) -> Iterator[Step]:
-        """Keras, ONNX, fp32 and fp16, each measured and gated before the next."""
-        self.say(f"keras: {self.weights} on {len(self.crops)} faces")
-        started = time.perf_counter()
-        model = runtime.load(self.weights)
-        reference = Reference.of(model, self.crops)
-        seconds = time.perf_counter() - started
-        yield measure("keras", model, reference, seconds=seconds, ops={}, verdict="reference")
-        yield self._onnx(reference)
-        yield from self._tflite(reference)
-
-    def _onnx(self, reference: Reference) -> Step:
-        import keras
-
-        self.say("onnx: tf2onnx")
-        started = time.perf_counter()
-        model = keras.saving.load_model(self.weights, compile=False)
-        ops = onnx_graph.write(model, self.spec, self.work / FILES["onnx"])
-        return self._checked("onnx", reference, time.perf_counter() - started, ops)
-
-    def _tflite(self, reference: Reference) -> Iterator[Step]:
-        self.say("fp32 and fp16: onnx2tf")
-        started = time.perf_counter()
-        fp32, fp16 = self.work / FILES["fp32"], self.work / FILES["fp16"]
-        tflite_graph.write(self.work / FILES["onnx"], self.spec, fp32, fp16)
-        seconds = time.perf_counter() - started
-        for step, path in (("fp32", fp32), ("fp16", fp16)):
-            yield self._checked(step, reference, seconds, tflite_file.op_counts(path))
-
-    def _checked(
-        self, name: str, reference: Reference, seconds: float, ops: dict[str, int]
-    ) -> Step:
-        model, limit = runtime.load(self.work / FILES[name]), self.limits[name]
-        verdict = f"ok, limit {limit.largest_px:g} px"
-        step = measure(name, model, reference, seconds=seconds, ops=ops, verdict=verdict)
-        self.say(f"{name}: {step.largest_px:.5f} px from Keras, {seconds:.1f} s")
-        check(step, limit)
-        return step
-
-
-def _record(
-    spec: ModelSpec, data: dict[str, Any], steps: list[Step], limits: Mapping[str, Limit]
-) -> dict[str, Any]:
-    return {
-        "schema": SCHEMA,
-        "model": spec.model,
-        "weights_sha256": spec.weights_sha256,
-        "input_px": spec.input_px,
-        "data": data,
-        "tools": {tool: metadata.version(tool) for tool in TOOLS},
-        "limits": {step: asdict(limit) for step, limit in limits.items()},
-        "steps": [asdict(step) for step in steps],
-    }
+    return onnx_graph.write(keras.saving.load_model(weights, compile=False), spec, path)
 
 
 def described(run: Path) -> str:
@@ -150,7 +85,7 @@ def described(run: Path) -> str:
     data = read_record(run)[0]["data"]
     return (
         f"{run}: NME on {data['faces']} faces of {data['root']}, split {data['split']}; "
-        "differences to Keras in pixels of the crop"
+        "differences to the first file in pixels of the crop"
     )
 
 

@@ -30,25 +30,32 @@ def write(model: "keras.Model", spec: ModelSpec, path: Path) -> dict[str, int]:
     Raises:
         StepError: edges that are not as above.
     """
-    import onnx
     import tensorflow as tf
     import tf2onnx
 
     function = tf.function(lambda image: {OUTPUT: model(image, training=False)})
     signature = [tf.TensorSpec(spec.input_shape, tf.float32, name=INPUT)]
-    with _tf2onnx_mended():
+    with tf2onnx_mended():
         graph, _ = tf2onnx.convert.from_function(
             function, input_signature=signature, opset=OPSET, inputs_as_nchw=[INPUT]
         )
-    graph.graph.name, graph.graph.doc_string = spec.model, ""  # tf2onnx counts its functions there
-    name_values(graph.graph)
-    graph.metadata_props.append(
+    return finish(graph, spec, path)
+
+
+def finish(model: Any, spec: ModelSpec, path: Path) -> dict[str, int]:
+    """Names a graph's values, embeds the spec, checks and saves; returns and raises as `write`."""
+    import onnx
+
+    graph = model.graph
+    graph.name, graph.doc_string = spec.model, ""  # tf2onnx counts its functions there
+    name_values(graph)
+    model.metadata_props.append(
         onnx.StringStringEntryProto(key=METADATA_NAME, value=spec.to_json())
     )
-    onnx.checker.check_model(graph, full_check=True)
-    _check_edges(graph.graph, spec)
-    onnx.save(graph, str(path))
-    return dict(Counter(node.op_type for node in graph.graph.node).most_common())
+    onnx.checker.check_model(model, full_check=True)
+    _check_edges(graph, spec)
+    onnx.save(model, str(path))
+    return dict(Counter(node.op_type for node in graph.node).most_common())
 
 
 def name_values(graph: Any) -> None:
@@ -82,7 +89,7 @@ def _shape(edge: Any) -> tuple[int, ...]:
 
 
 @contextmanager
-def _tf2onnx_mended() -> Iterator[None]:
+def tf2onnx_mended() -> Iterator[None]:
     """Two faults of tf2onnx 1.17.0.
 
     It gives up removing *any* Transpose where a constant is a scalar (`x + 3`): its handler takes

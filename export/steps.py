@@ -2,16 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from efld import files, metrics
 from efld.errors import StepError
-from efld.evaluate import Crops
+from efld.evaluate import Crops, Landmarker
 from efld.geometry import Points
-from efld.runtime import LandmarkModel
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,12 @@ class Step:
     verdict: str
 
 
+class LandmarkFile(Landmarker, Protocol):
+    """A file that finds points: ours, or a foreign one."""
+
+    path: Path
+
+
 @dataclass(frozen=True, eq=False)
 class Reference:
     """What an artefact is compared with: a model's points on the evaluation faces."""
@@ -58,7 +65,7 @@ class Reference:
     scheme: str
 
     @classmethod
-    def of(cls, model: LandmarkModel, crops: Crops) -> "Reference":
+    def of(cls, model: Landmarker, crops: Crops) -> "Reference":
         return cls(crops, model(crops.images), model.spec.input_px, model.spec.scheme)
 
     def distance_px(self, points: Points) -> NDArray[np.float64]:
@@ -72,7 +79,7 @@ class Reference:
 
 def measure(
     step: str,
-    model: LandmarkModel,
+    model: LandmarkFile,
     reference: Reference,
     *,
     seconds: float,
@@ -96,15 +103,15 @@ def measure(
     )
 
 
-def check(step: Step, limit: Limit) -> None:
-    """The gate of a conversion.
+def check(step: Step, limit: Limit, source: str) -> None:
+    """The gate of a conversion of `source`.
 
     Raises:
         StepError: it cost more than its limit.
     """
     if not step.largest_px <= limit.largest_px:
         raise StepError(
-            f"step {step.step}: a point is {step.largest_px:.4g} px from Keras, limit "
+            f"step {step.step}: a point is {step.largest_px:.4g} px from {source}, limit "
             f"{limit.largest_px:g} px (mean {step.mean_px:.4g} px, NME {step.nme_percent:.3f} %)."
         )
     # Heat maps are turned before their softmax: a row of places for each point.

@@ -16,10 +16,11 @@ from efld.evaluate import Crops
 from efld.spec import METADATA_NAME, ModelSpec
 from export import __main__ as command
 from export import chain, onnx_graph, run_folder, steps, tflite_graph
+from export.conversion import FILES
 from export.steps import LIMITS, Limit
 from tests import tiny_run
 
-ARTEFACTS = {name: chain.FILES[name] for name in LIMITS}
+ARTEFACTS = {name: FILES[name] for name in LIMITS}
 
 
 @pytest.fixture(scope="session")
@@ -101,7 +102,7 @@ def test_the_gate_names_step_limit_and_finding(copy: Path) -> None:
     before = contents(copy)
     limits = {**LIMITS, "onnx": Limit(1e-12, None)}
     with pytest.raises(
-        StepError, match=r"step onnx: a point is [\d.e-]+ px from Keras, limit 1e-12 px"
+        StepError, match=r"step onnx: a point is [\d.e-]+ px from keras, limit 1e-12 px"
     ):
         chain.export(copy, tiny_run.evaluation(), lambda _: None, limits)
     assert contents(copy) == before
@@ -124,22 +125,24 @@ def test_the_same_weights_give_the_same_bytes(run: Path, tmp_path: Path) -> None
 def test_the_gate_lets_heat_maps_be_turned_once(run: Path) -> None:
     step = chain.read_record(run)[1][2]
     once, twice = ({"TRANSPOSE": count, "SOFTMAX": 1} for count in (1, 2))
-    steps.check(steps.Step(**{**vars(step), "ops": once}), LIMITS["fp32"])
+    steps.check(steps.Step(**{**vars(step), "ops": once}), LIMITS["fp32"], "keras")
     with pytest.raises(StepError, match="1 TRANSPOSE ops"):
-        steps.check(steps.Step(**{**vars(step), "ops": twice}), LIMITS["fp32"])
+        steps.check(steps.Step(**{**vars(step), "ops": twice}), LIMITS["fp32"], "keras")
 
 
 def test_the_gate_counts_transposes(run: Path) -> None:
     step = chain.read_record(run)[1][2]
     bad = steps.Step(**{**vars(step), "ops": {"TRANSPOSE": 27}})
     with pytest.raises(StepError, match="step fp32: 27 TRANSPOSE ops in the graph, limit 0"):
-        steps.check(bad, LIMITS["fp32"])
+        steps.check(bad, LIMITS["fp32"], "keras")
 
 
 def test_not_a_number_fails_the_gate(run: Path) -> None:
     step = chain.read_record(run)[1][2]
     with pytest.raises(StepError, match="a point is nan px"):
-        steps.check(steps.Step(**{**vars(step), "largest_px": float("nan")}), LIMITS["fp32"])
+        steps.check(
+            steps.Step(**{**vars(step), "largest_px": float("nan")}), LIMITS["fp32"], "keras"
+        )
 
 
 def test_one_point_of_one_face_decides() -> None:
