@@ -1,4 +1,4 @@
-"""`python -m quantize RUN`, and `python -m quantize COMMAND` for each file of `commands/`."""
+"""`python -m quantize RUN`, `python -m quantize MODEL.onnx`, and the other files of `commands/`."""
 
 import os
 import sys
@@ -7,17 +7,20 @@ from collections.abc import Sequence
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from efld.errors import run_command
-from quantize.commands import run
+from quantize.commands import audit, foreign, lint, recipes, run
 
-COMMANDS = {"run": run}
+COMMANDS = {"run": run, "lint": lint, "audit": audit, "recipes": recipes}
+FOREIGN = (".onnx", ".tflite")  # what ends so is a file from elsewhere; anything else is a run
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Runs the command line; exits with 1 where a limit is missed."""
     words = list(sys.argv[1:] if argv is None else argv)
-    named = bool(words) and words[0] in COMMANDS
-    command = COMMANDS[words[0]] if named else run
-    text, exit_code = command.run(words[1:] if named else words)
+    first = words[0] if words else ""
+    if first in COMMANDS:
+        text, exit_code = COMMANDS[first].run(words[1:])
+    else:
+        text, exit_code = (foreign if first.endswith(FOREIGN) else run).run(words)
     print(text)
     if exit_code:
         sys.exit(exit_code)

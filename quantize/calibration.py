@@ -2,7 +2,7 @@
 
 import functools
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -22,10 +22,47 @@ from quantize.layers import activations
 
 HELD_OUT_SHARE = 0.2  # of the training faces: they choose the method, and calibrate nothing
 HELD_OUT_FACES = 400  # at most
+BINS = 2048  # of a histogram: eight for each int8 step
+INT8_STEPS = 255
 
 Extremes = NDArray[np.float32]  # (pictures, 2): smallest and largest value of a tensor
 Range = tuple[float, float]
-Method = Callable[[Extremes], Range]
+
+
+@dataclass(frozen=True, eq=False)
+class Histogram:
+    """How often a tensor took which value."""
+
+    low: float
+    high: float
+    counts: NDArray[np.int64]  # (BINS,) from low to high; what lies outside is in the end ones
+
+    @property
+    def centres(self) -> NDArray[np.float64]:
+        """Values in the middle of the bins."""
+        return self.low + (np.arange(BINS) + 0.5) * (self.high - self.low) / BINS
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What a tensor was on the calibration crops."""
+
+    extremes: Extremes
+    histogram: Histogram  # between bounds that all but the oddest pictures keep
+    mean: NDArray[np.float64]  # over the crops, without the batch: (height, width, channels)
+
+
+OfExtremes = Callable[[Extremes], Range]
+
+
+@dataclass(frozen=True)
+class OfValues:
+    """A way to choose a range that looks at all values, and not at each picture's extremes."""
+
+    range: Callable[[Histogram], Range]
+
+
+Method = OfExtremes | OfValues
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,20 +127,40 @@ def cut(faces: Sequence[Face], spec: ModelSpec) -> Crops:
     )
 
 
-def extremes(float_file: Path, crops: NDArray[Any]) -> dict[str, Extremes]:
-    """Notes every activation's extremes on each of the crops.
+def observe(float_file: Path, crops: NDArray[Any]) -> dict[str, Seen]:
+    """Notes every activation's extremes on each of the crops, then all of its values.
+
+    Two passes, since a histogram needs bounds: one odd picture must not widen them for all. Memory
+    is a histogram and two crops' activations, however many crops.
 
     Args:
         crops: `(pictures, input_px, input_px, channels)`, in the input range of the graph.
 
     Returns:
-        By tensor name, `(pictures, 2)`.
+        By tensor name.
     """
     found: dict[str, list[Range]] = {}
+    sums: dict[str, NDArray[np.float64]] = {}
     for tensors in activations(float_file, crops):
         for name, values in tensors.items():
             found.setdefault(name, []).append((float(values.min()), float(values.max())))
-    return {name: np.array(ranges, np.float32) for name, ranges in found.items()}
+            sums[name] = sums.get(name, np.float64(0)) + values[0].astype(np.float64)
+    ends = {name: np.array(ranges, np.float32) for name, ranges in found.items()}
+    counts = _counts(float_file, crops, {name: WITHIN(own) for name, own in ends.items()})
+    return {name: Seen(own, counts[name], sums[name] / len(crops)) for name, own in ends.items()}
+
+
+def _counts(
+    float_file: Path, crops: NDArray[Any], bounds: dict[str, Range]
+) -> dict[str, Histogram]:
+    counts = {name: np.zeros(BINS, np.int64) for name in bounds}
+    for tensors in activations(float_file, crops):
+        for name, values in tensors.items():
+            low, high = bounds[name]
+            place = (values.ravel() - low) * (BINS / (high - low) if high > low else 0)
+            bins = place.clip(0, BINS - 1).astype(np.int32)
+            counts[name] += np.bincount(bins, minlength=BINS)
+    return {name: Histogram(*bounds[name], own) for name, own in counts.items()}
 
 
 def min_max(ranges: Extremes) -> Range:
@@ -125,15 +182,61 @@ def quantile(ranges: Extremes, share: float) -> Range:
     return float(low), float(high)
 
 
+WITHIN = functools.partial(quantile, share=0.98)  # bounds of histograms
+
+
+def value_quantile(seen: Histogram, share: float) -> Range:
+    """What all but the largest and smallest values keep; `1 - share` of them go on each side."""
+    whole = np.cumsum(seen.counts) / seen.counts.sum()
+    edges = np.linspace(seen.low, seen.high, BINS + 1)
+    low = np.searchsorted(whole, 1 - share, side="right")
+    return float(edges[low]), float(edges[np.searchsorted(whole, share) + 1])
+
+
+def least_error(seen: Histogram) -> Range:
+    """The range whose int8 values are nearest to all values, by the mean squared error.
+
+    A narrow range clips many values, a wide one rounds all of them coarsely. Each end is tried at
+    61 places while the other stays, twice over.
+    """
+    low, high = min(seen.low, 0.0), max(seen.high, 0.0)
+    shares = np.linspace(0.4, 1, 61)
+    best_low, best_high = low, high
+    for _ in range(2 if high > low else 0):
+        best_high = high * shares[np.argmin([_error(seen, best_low, high * s) for s in shares])]
+        best_low = low * shares[np.argmin([_error(seen, low * s, best_high) for s in shares])]
+    return float(best_low), float(best_high)
+
+
+def _error(seen: Histogram, low: float, high: float) -> float:
+    """Summed squared error of int8 values between `low` and `high`."""
+    if high <= low:
+        return np.inf
+    step = (high - low) / INT8_STEPS
+    zero = np.rint(-low / step)
+    whole = (np.rint(seen.centres / step) + zero).clip(0, INT8_STEPS) - zero
+    return float(seen.counts @ np.square(whole * step - seen.centres))
+
+
 METHODS: MappingProxyType[str, Method] = MappingProxyType({
     "moving-average": moving_average,
     "min-max": min_max,
     "quantile-0.995": functools.partial(quantile, share=0.995),
     "quantile-0.99": functools.partial(quantile, share=0.99),
     "quantile-0.98": functools.partial(quantile, share=0.98),
+    "values-0.9999": OfValues(functools.partial(value_quantile, share=0.9999)),
+    "values-0.99999": OfValues(functools.partial(value_quantile, share=0.99999)),
+    "least-error": OfValues(least_error),
 })  # fmt: skip
 
 
-def ranges(found: dict[str, Extremes], method: Method) -> dict[str, Range]:
+def ranges(found: Mapping[str, Seen], method: Method) -> dict[str, Range]:
     """The range of every activation, by tensor name."""
-    return {name: method(values) for name, values in found.items()}
+    if isinstance(method, OfValues):
+        return {name: method.range(seen.histogram) for name, seen in found.items()}
+    return {name: method(seen.extremes) for name, seen in found.items()}
+
+
+def means(found: Mapping[str, Seen]) -> dict[str, NDArray[np.float64]]:
+    """The mean of every activation, by tensor name: for `bias.correct`."""
+    return {name: seen.mean for name, seen in found.items()}

@@ -1,21 +1,23 @@
 """The quantisation of one run: calibrate, choose by measurement, audit, gate, then write."""
 
+import math
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
-import numpy as np
+from tqdm import tqdm
 
 from efld import files, runtime, tflite_file
 from efld.data.datasets import training_faces
 from efld.errors import InputError, StepError
 from efld.evaluate import Crops
-from efld.runtime import LandmarkModel
-from export.chain import FILES, Evaluation, Say, read_record
+from efld.runtime import LandmarkModel, in_range
+from export.chain import Evaluation, read_record
+from export.conversion import FILES, Say
 from export.steps import Reference, Step, measure
 from quantize import calibration, recipe
 from quantize.audit import Audit, audit
@@ -23,9 +25,16 @@ from quantize.calibration import METHODS, CalibrationFaces, ranges
 from quantize.layers import layer_errors
 from quantize.making import Maker
 from quantize.recipe import FloatOp
+from quantize.search import plot
+from quantize.search.choose import Choice, Chooser, unsupported
+from quantize.search.cost import Objective
+from quantize.search.journal import Journal
+from quantize.search.trials import Plan, Trials
+from quantize.search.units import Graph, Ops
 
-SCHEMA = 1
+SCHEMA = 2
 RECORD, FILE = "quantize.json", "model.int8.tflite"
+SEARCH, PLOT = "search", "quantize.svg"
 TOOLS = ("ai-edge-quantizer", "ai-edge-litert")
 MAX_NME_DROP = 0.05  # points of NME, percent
 LATENCY_WARM_UP, LATENCY_RUNS = 20, 200
@@ -40,6 +49,18 @@ class Options:
     calibration_faces: int = 256
     seed: int = 0
     max_nme_drop: float = MAX_NME_DROP
+    objective: Objective | None = None  # None: search only if the hand recipe costs too much
+
+    def __post_init__(self) -> None:
+        """
+        Raises:
+            InputError: a budget that no file could hold.
+        """
+        if not 0 <= self.max_nme_drop < math.inf:
+            raise InputError(
+                f"{self.max_nme_drop:g} points of NME as a budget, expected 0 or more, such as "
+                f"{MAX_NME_DROP:g}."
+            )
 
 
 @dataclass(frozen=True)
@@ -55,29 +76,71 @@ class Trial:
 class _Job:
     """One quantisation; its files go to `work`."""
 
+    run: Path
     fp32: LandmarkModel
-    planned: list[FloatOp]
     faces: CalibrationFaces
+    options: Options
     work: Path
     say: Say
 
-    def trials(self) -> list[Trial]:
-        """Every method's file, measured on held-out training faces; the float model is first."""
+    def choose(self) -> tuple[Choice, list[Trial]]:
+        """What stays float, and the trials of its methods; the float model is first.
+
+        Raises:
+            InputError: a graph that cannot be quantised.
+            StepError: no choice holds the budget.
+        """
+        model = tflite_file.read(self.fp32.path)
+        graph = Graph.of(model)
+        no_kernel = recipe.unquantizable(graph.kinds)
+        with tqdm(unit="trial", leave=False, disable=None) as bar:
+            trials = self._trials(graph, frozenset(_of_kinds(graph, no_kernel)), bar)
+            kernel = unsupported(trials, frozenset(_of_kinds(graph, no_kernel)))
+            no_kernel |= {graph.kinds[i] for i in kernel}
+            index = {name: i for i, name in enumerate(graph.names)}
+            hand = {index[op.name]: op.why for op in recipe.float_ops(model, no_kernel)}
+            by_hand = {i: why for i, why in hand.items() if i not in graph.pinned}
+            chooser = Chooser(trials, by_hand, self.options.max_nme_drop, self.say)
+            choice = chooser.choose(self.options.objective)
+        trials.make(choice.plan, self.path)
+        return choice, list(self._rows(trials, choice))
+
+    @property
+    def path(self) -> Path:
+        return self.work / FILE
+
+    def _trials(self, graph: Graph, kernel: Ops, bar: "tqdm[NoReturn]") -> Trials:
         spec = self.fp32.spec
         self.say(f"calibration on {len(self.faces.calibrate)} training faces")
-        images = calibration.cut(self.faces.calibrate, spec).images
-        found = calibration.extremes(self.fp32.path, images)
+        images = in_range(calibration.cut(self.faces.calibrate, spec).images, spec)
+        found = calibration.observe(self.fp32.path, images)
+        summed = {name: ranges(found, method) for name, method in METHODS.items()}
         held_out = Reference.of(self.fp32, calibration.cut(self.faces.choose, spec))
-        trials = [_trial("none (float32)", self.fp32, held_out)]
-        maker = Maker(self.fp32, self.faces.ids)
-        for method, summed in METHODS.items():
-            maker.write(self.path(method), self.planned, ranges(found, summed))
-            trials.append(_trial(method, runtime.load(self.path(method)), held_out))
-            self.say(f"{method}: NME {trials[-1].nme_percent:.3f} % on held-out training faces")
-        return trials
+        maker = Maker(self.fp32, self.faces.ids, calibration.means(found))
+        sample = self.work / "sample.tflite"
+        planned = [FloatOp(graph.names[i], graph.kinds[i], "kernel") for i in sorted(kernel)]
+        maker.write(sample, planned, summed[next(iter(summed))])
+        context = {
+            "fp32_sha256": files.sha256(self.fp32.path),
+            "held_out": list(held_out.crops.ids),
+            "ranges": summed,
+            "sample_sha256": files.sha256(sample),  # changes with the tools and their use
+        }
+        journal = Journal.open(self.run / SEARCH / "trials.jsonl", context)
+        return Trials(graph, self.fp32, maker, summed, held_out, journal, self.work, bar)
 
-    def path(self, method: str) -> Path:
-        return self.work / method / FILE
+    def _rows(self, trials: Trials, choice: Choice) -> Iterator[Trial]:
+        held = trials.held_out
+        yield Trial("none (float32)", held.nme_percent(held.points), 0.0)
+        for method in METHODS:
+            result = trials.measure(Plan(choice.plan.floats, method))
+            yield Trial(method, result.nme_percent, result.mean_px)
+            self.say(f"{method}: NME {result.nme_percent:.3f} % on held-out training faces")
+
+
+def _of_kinds(graph: Graph, kinds: frozenset[str]) -> Iterator[int]:
+    """The ops of some kinds that can be float."""
+    return (i for i, kind in enumerate(graph.kinds) if kind in kinds and i not in graph.pinned)
 
 
 def quantize(run: Path, evaluation: Evaluation, options: Options, say: Say) -> list[Step]:
@@ -87,7 +150,8 @@ def quantize(run: Path, evaluation: Evaluation, options: Options, say: Say) -> l
         All steps from Keras on, for the table.
 
     Raises:
-        InputError: no export, faces that may not calibrate, another evaluation than the export's.
+        InputError: no export, faces that may not calibrate, another evaluation than the export's,
+            or a graph that cannot be quantised.
         StepError: the file is not int8 throughout, or costs more accuracy than its limit. Earlier
             files are untouched.
     """
@@ -96,17 +160,16 @@ def quantize(run: Path, evaluation: Evaluation, options: Options, say: Say) -> l
     crops = evaluation.crops(fp32.spec)
     _check_same_faces(run, exported["data"], evaluation.to_record(crops))
     faces = _faces(evaluation, crops, options)
-    planned = recipe.float_ops(tflite_file.read(fp32.path))
     with files.workspace(run, "quantize") as work:
-        job = _Job(fp32, planned, faces, work, say)
+        job = _Job(run, fp32, faces, options, work, say)
         started = time.perf_counter()
-        trials = job.trials()
-        best = min(trials[1:], key=lambda trial: trial.nme_percent)
+        choice, trials = job.choose()
         seconds = time.perf_counter() - started
-        result = _judge(job, best, Reference.of(fp32, crops), options.max_nme_drop, seconds)
-        job.path(best.method).replace(run / FILE)
+        result = _judge(job, choice, Reference.of(fp32, crops), seconds)
+        job.path.replace(run / FILE)
     data = exported["data"]["root"]
-    files.write_json(run / RECORD, _record(job, trials, result, options, data))
+    files.write_json(run / RECORD, _record(job, choice, trials, result, data))
+    plot.write(run / PLOT, choice.search)
     return [*steps, result.step]
 
 
@@ -124,37 +187,34 @@ def _faces(evaluation: Evaluation, crops: Crops, options: Options) -> Calibratio
     # Rendering takes time, and one rendered face is as good as another.
     limit = RENDERED_SHARE * options.calibration_faces if evaluation.root is None else None
     training = training_faces(evaluation.root, limit)
-    return calibration.pick(training, test_ids, options.calibration_faces, options.seed)
-
-
-def _trial(method: str, model: LandmarkModel, held_out: Reference) -> Trial:
-    points = model(held_out.crops.images)
-    mean_px = float(held_out.distance_px(points).mean())
-    return Trial(method, held_out.nme_percent(points), mean_px)
+    found = calibration.pick(training, test_ids, options.calibration_faces, options.seed)
+    if not found.calibrate or not found.choose:
+        raise InputError(
+            f"{evaluation.root}: {len(training)} training faces, expected some to calibrate on and "
+            "some to choose by. Give a larger dataset."
+        )
+    return found
 
 
 @dataclass(frozen=True, eq=False)
 class _Result:
     step: Step
     audit: Audit
-    method: str
     fp32_nme_percent: float
     layers: list[dict[str, Any]]
     latency: dict[str, float]
 
 
-def _judge(
-    job: _Job, best: Trial, reference: Reference, max_nme_drop: float, seconds: float
-) -> _Result:
-    """Measures, audits and gates the best file."""
-    path = job.path(best.method)
+def _judge(job: _Job, choice: Choice, reference: Reference, seconds: float) -> _Result:
+    """Measures, audits and gates the chosen file."""
+    path, max_nme_drop = job.path, job.options.max_nme_drop
     model, graph = runtime.load(path), tflite_file.read(path)
     delegation = model.session.delegation()
     if delegation is None:
         raise StepError(
             f"step int8: {path.name} ran without XNNPACK, so nothing can be said of it."
         )
-    found = audit(graph, job.planned, delegation)
+    found = audit(graph, choice.planned, delegation)
     step = measure("int8", model, reference, seconds=seconds, ops=found.ops, verdict="")
     nme_percent = reference.nme_percent(reference.points)
     check(step, found, nme_percent, max_nme_drop)
@@ -162,9 +222,10 @@ def _judge(
     verdict = f"ok, NME {drop:+.3f}, limit +{max_nme_drop:g}; 1 partition"
     latency = compare_latency(job.fp32, model, reference.crops)
     job.say(f"int8: {latency['int8_over_fp32']:.2f} of float32's time in the same run")
-    layers = layer_errors(job.fp32.path, path, reference.crops.images[:LAYER_PICTURES])
+    images = in_range(reference.crops.images[:LAYER_PICTURES], job.fp32.spec)
+    layers = layer_errors(job.fp32.path, path, images)
     step = replace(step, verdict=verdict)
-    return _Result(step, found, best.method, nme_percent, layers, latency)
+    return _Result(step, found, nme_percent, layers, latency)
 
 
 def check(step: Step, found: Audit, fp32_nme_percent: float, max_nme_drop: float) -> None:
@@ -186,7 +247,7 @@ def check(step: Step, found: Audit, fp32_nme_percent: float, max_nme_drop: float
 
 def compare_latency(fp32: LandmarkModel, int8: LandmarkModel, crops: Crops) -> dict[str, float]:
     """Median milliseconds of both on one thread, taking turns so that a busy machine hits both."""
-    image = {"image": crops.images[:1].astype(np.float32)}
+    image = {"image": in_range(crops.images[:1], fp32.spec)}
     invokes = [model.session.bind(image) for model in (fp32, int8)]
     times_ms: list[list[float]] = [[], []]
     for turn in range(LATENCY_WARM_UP + LATENCY_RUNS):
@@ -200,21 +261,22 @@ def compare_latency(fp32: LandmarkModel, int8: LandmarkModel, crops: Crops) -> d
 
 
 def _record(
-    job: _Job, trials: Sequence[Trial], result: _Result, options: Options, data: str
+    job: _Job, choice: Choice, trials: Sequence[Trial], result: _Result, data: str
 ) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "model": job.fp32.spec.model,
         "weights_sha256": job.fp32.spec.weights_sha256,
         "fp32_sha256": files.sha256(job.fp32.path),
-        "options": asdict(options),
+        "options": asdict(job.options),
         "calibration_data": data,
         "calibration_ids": list(job.faces.ids),
-        "method": result.method,
+        "method": choice.plan.method,
         "trials": [asdict(trial) for trial in trials],
         "held_out_faces": len(job.faces.choose),
         "nme_percent": {"fp32": result.fp32_nme_percent, "int8": result.step.nme_percent},
         "latency": result.latency,
+        "search": choice.search,
         "audit": result.audit.to_record(),
         "layers": result.layers,
         "tools": {tool: metadata.version(tool) for tool in TOOLS},

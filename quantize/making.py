@@ -1,20 +1,27 @@
 """float .tflite + the ranges of its activations -> int8 .tflite: the one door to the quantiser."""
 
 import contextlib
+import functools
 import io
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from efld import tflite_file
 from efld.runtime import LandmarkModel
-from quantize import recipe
+from efld.tflite_file import Model
+from quantize import bias, recipe, slim, weighted
 from quantize.calibration import Range
 from quantize.recipe import FloatOp
+from quantize.rounding import Rounding
+from quantize.weighted import Floats
+
+if TYPE_CHECKING:
+    from ai_edge_quantizer.quantizer import Quantizer
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,6 +30,18 @@ class Maker:
 
     fp32: LandmarkModel
     calibration_ids: tuple[str, ...]  # of the pictures behind the ranges; the file carries them
+    means: Mapping[str, Floats] | None = (
+        None  # from `calibration.means`; None: biases stay as they are
+    )
+    share_scales: bool = True  # False: a scale for each channel of all weights
+
+    @functools.cached_property
+    def _rounding(self) -> Rounding:
+        return Rounding(self.fp32.path)
+
+    @functools.cached_property
+    def _floats(self) -> Model:
+        return tflite_file.read(self.fp32.path)
 
     def write(self, path: Path, planned: Sequence[FloatOp], ranges: Mapping[str, Range]) -> None:
         """Writes a file that computes in int8, but for `planned`.
@@ -30,15 +49,32 @@ class Maker:
         Args:
             ranges: of the activations that become int8, by tensor name.
         """
+        self.write_as(path, lambda quantizer: recipe.apply(quantizer, planned), ranges)
+
+    def write_as(
+        self, path: Path, configure: Callable[["Quantizer"], None], ranges: Mapping[str, Range]
+    ) -> None:
+        """Writes a file of any recipe: `configure` tells it to ai-edge-quantizer."""
         from ai_edge_quantizer.quantizer import Quantizer
 
         quantizer = Quantizer(self.fp32.path.read_bytes())
-        recipe.apply(quantizer, planned)
+        configure(quantizer)
         with _quiet():
-            made = quantizer.quantize(_statistics(ranges))
+            made = quantizer.quantize(_statistics(ranges) if quantizer.need_calibration else None)
         model = tflite_file.parse(bytes(made.quantized_model), path.name)
-        tflite_file.set_spec(model, self.fp32.spec.calibrated_on(self.calibration_ids))
+        self._improve(model)
+        ids = self.calibration_ids if quantizer.need_calibration else ()
+        tflite_file.set_spec(model, self.fp32.spec.calibrated_on(ids))
         tflite_file.write(model, path)
+
+    def _improve(self, model: Model) -> None:
+        self._rounding.improve(model)
+        layers = list(weighted.layers(model, self._floats))
+        if self.share_scales:
+            slim.share_scales(layers)
+        if self.means is not None:
+            bias.correct(layers, self.means)
+        slim.shorten_names(model)
 
 
 def _statistics(ranges: Mapping[str, Range]) -> dict[str, dict[str, Any]]:

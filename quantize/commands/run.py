@@ -3,6 +3,7 @@
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
 from efld.errors import say, steps_of
 from export import run_folder
@@ -10,12 +11,16 @@ from export.chain import Evaluation, described
 from export.steps import table
 from quantize import chain
 from quantize.chain import Options
+from quantize.search.cost import DEFAULT, Objective
 
 HELP = """examples:
   python -m quantize efld-small                the pretrained model, after python -m export
   python -m quantize runs/NAME --data DATA/300w --split common
+  python -m quantize runs/NAME --data DATA/300w --max-nme-drop 0.02 --objective size
 
-
+A recipe says what stays float. Where it costs more accuracy than --max-nme-drop, or --objective is
+given, a search finds what does not: it measures on training faces what each layer costs, and goes
+on where it was when it is run again. quantize.json and quantize.svg say what it found.
 """
 
 
@@ -38,6 +43,12 @@ def parse(argv: Sequence[str]) -> Namespace:
         "--max-nme-drop", type=float, default=default.max_nme_drop, metavar="POINTS",
         help="points of NME that int8 may cost (default: %(default)s)",
     )  # fmt: skip
+    parser.add_argument(
+        "--objective", choices=get_args(Objective),
+        help="search for the cheapest file within --max-nme-drop: the smallest, the fastest on "
+        "this machine, or that of fewest instructions on ARM (needs make setup-arm); default: "
+        f"search only if the recipe costs too much, for {DEFAULT}",
+    )  # fmt: skip
     return parser.parse_args(argv)
 
 
@@ -49,7 +60,7 @@ def run(argv: Sequence[str]) -> tuple[str, int]:
     """
     given = parse(argv)
     folder = run_folder.locate(given.run)
-    options = Options(given.calibration_faces, given.seed, given.max_nme_drop)
+    options = Options(given.calibration_faces, given.seed, given.max_nme_drop, given.objective)
     with steps_of(folder):
         steps = chain.quantize(folder, Evaluation(given.data, given.split), options, say)
     return f"{described(folder)}\n{table(steps)}", 0

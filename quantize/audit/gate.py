@@ -1,4 +1,4 @@
-"""Is an "int8" file int8? Every tensor is looked at."""
+"""What `python -m quantize` demands of an int8 file before it writes it."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from typing import Any
 from efld import tflite_file
 from efld.sessions import Delegation
 from efld.tflite_file import Model, Tensor
-from quantize.recipe import REASONS, FloatOp
+from quantize.recipe import REASONS, FloatOp, Why
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Audit:
     constants: dict[str, dict[str, int]]  # dtype -> {"tensors": n, "bytes": n}
     activations: dict[str, int]  # dtype -> tensors
     int8_ops: dict[str, int]  # op kind -> ops that write int8
-    float_ops: list[dict[str, Any]]  # kind, why, reason, count
+    float_ops: list[dict[str, Any]]  # kind, how many, why, reason, names
     float_weights: list[str]  # must be empty
     unplanned_float: list[str]  # must be empty
     partitions: int  # must be 1
@@ -51,7 +51,7 @@ def audit(model: Model, planned: Sequence[FloatOp], delegation: Delegation) -> A
     floats = [tensor for tensor in computed if _is_float_result(tensor)]
     return Audit(
         ops=tflite_file.op_counts(model),
-        constants=_by_dtype(constants),
+        constants=by_dtype(constants),
         activations=dict(Counter(tensor.dtype for tensor in computed)),
         int8_ops=dict(Counter(t.written_by for t in computed if t.written_by and _is_int8(t))),
         float_ops=_explained(planned),
@@ -75,7 +75,8 @@ def _is_float_matrix(tensor: Tensor) -> bool:
     return tensor.dtype.startswith("float") and sum(side > 1 for side in tensor.shape) > 1
 
 
-def _by_dtype(tensors: Sequence[Tensor]) -> dict[str, dict[str, int]]:
+def by_dtype(tensors: Sequence[Tensor]) -> dict[str, dict[str, int]]:
+    """How many tensors of each dtype, and their bytes in the file."""
     totals: dict[str, dict[str, int]] = {}
     for tensor in tensors:
         total = totals.setdefault(tensor.dtype, {"tensors": 0, "bytes": 0})
@@ -85,8 +86,10 @@ def _by_dtype(tensors: Sequence[Tensor]) -> dict[str, dict[str, int]]:
 
 
 def _explained(planned: Sequence[FloatOp]) -> list[dict[str, Any]]:
-    counts = Counter((op.kind, op.why) for op in planned)
+    names: dict[tuple[str, Why], list[str]] = {}
+    for op in planned:
+        names.setdefault((op.kind, op.why), []).append(op.name)
     return [
-        {"kind": kind, "ops": count, "why": why, "reason": REASONS[why]}
-        for (kind, why), count in counts.items()
+        {"kind": kind, "ops": len(found), "why": why, "reason": REASONS[why], "names": found}
+        for (kind, why), found in names.items()
     ]

@@ -1,0 +1,190 @@
+"""From a float file and training faces to the float ops of the int8 file, and why."""
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any
+
+from efld import runtime
+from efld.errors import StepError
+from quantize.recipe import FloatOp, Why
+from quantize.search import cost
+from quantize.search.blame import blame
+from quantize.search.cost import DEFAULT, Objective
+from quantize.search.search import Search
+from quantize.search.trials import Plan, Trials, within
+from quantize.search.units import Ops, Unit, units
+
+MOST_FINALISTS = 6
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Choice:
+    """What stays float in the file to write, and how it was found."""
+
+    plan: Plan
+    planned: list[FloatOp]
+    search: dict[str, Any] | None  # for quantize.json; None: the hand recipe held the budget
+
+
+@dataclass(frozen=True, eq=False)
+class Chooser:
+    """Chooses for one model.
+
+    Args:
+        by_hand: the hand recipe's float ops and its reasons, by index; with those that have no int8
+            kernel.
+        budget: points of NME.
+    """
+
+    trials: Trials
+    by_hand: Mapping[int, Why]
+    budget: float
+    say: Say
+
+    def choose(self, objective: Objective | None) -> Choice:
+        """The hand recipe if it holds the budget and nobody asks for more, else the search's find.
+
+        Raises:
+            StepError: no plan holds the budget.
+        """
+        hand = self._best(self._starts(frozenset(self.by_hand)))
+        found = self.trials.measure(hand)
+        if objective is None and within(found, self.budget):
+            return Choice(hand, self.trials.planned(hand, self.by_hand), None)
+        if objective is None:
+            self.say(
+                f"the hand recipe costs NME {found.drop:+.3f} ± {found.drop_half:.3f} on held-out "
+                f"training faces, too near to the limit +{self.budget:g}: searching"
+            )
+        return self._search(hand, objective or DEFAULT)
+
+    @cached_property
+    def _kernel(self) -> Ops:
+        return frozenset(i for i, why in self.by_hand.items() if why == "kernel")
+
+    def _starts(self, floats: Ops) -> list[Plan]:
+        return [Plan(floats, method) for method in self.trials.ranges]
+
+    def _best(self, plans: Iterable[Plan]) -> Plan:
+        """The plan nearest to the float model: its NME alone is at the mercy of a few faces."""
+        return min(plans, key=lambda plan: self.trials.measure(plan).mean_px)
+
+    def _search(self, hand: Plan, objective: Objective) -> Choice:
+        started = time.perf_counter()
+        parts = units(self.trials.graph)
+        search = Search(self.trials, parts, self._kernel, self.budget, objective)
+        plain = self._best(self._starts(self._kernel))
+        blames = blame(self.trials, parts, self._kernel, plain.method)
+        found = self._path(search, [plain, hand])
+        finalists = self._finalists(filter(search.holds, found), objective)
+        frontier = self._frontier(finalists, objective)
+        chosen = cost.cheapest(frontier, objective)
+        plan = finalists[chosen]
+        record = {
+            "objective": objective,
+            "budget": self.budget,
+            "margin": "half of the 95 % interval of the drop, at most half of the budget",
+            "trials": len(self.trials.journal.known),
+            "seconds": round(time.perf_counter() - started, 1),
+            "blame_method": plain.method,
+            "units": [asdict(row) for row in blames],
+            "frontier": [row | {"chosen": row is frontier[chosen]} for row in frontier],
+            "float_units": _kept(search.gains(plan), plan),
+        }
+        return Choice(plan, self.trials.planned(plan, self._whys()), record)
+
+    def _path(self, search: Search, starts: Sequence[Plan]) -> list[Plan]:
+        """All plans on the way to the cheapest one; some hold the budget.
+
+        Raises:
+            StepError: none does.
+        """
+        start = self._best(starts)
+        passed = [start, *search.forward(start)]
+        passed += self._starts(passed[-1].floats)
+        holding = [plan for plan in passed if search.holds(plan)]
+        if not holding:
+            raise StepError(self._missed([*starts, *passed]))
+        best = self._best(holding)
+        fewer = [best, *search.backward(best)]
+        return [*starts, *passed, *fewer, *search.lighter(fewer[-1])]
+
+    def _whys(self) -> dict[int, Why]:
+        return {i: why for i, why in self.by_hand.items() if why == "kernel"}
+
+    def _finalists(self, plans: Iterable[Plan], objective: Objective) -> list[Plan]:
+        """A few of `plans`: the cheapest by estimate.
+
+        Of those that differ in their calibration alone, only the best is one.
+        """
+        held: dict[Ops, Plan] = {}
+        for plan in plans:
+            held[plan.floats] = self._best([held.get(plan.floats, plan), plan])
+
+        def price(plan: Plan) -> float:
+            if objective == "size":
+                return self.trials.measure(plan).bytes
+            return cost.estimate(self.trials.graph, plan.floats, objective)
+
+        return sorted(held.values(), key=price)[:MOST_FINALISTS]
+
+    def _frontier(self, plans: Sequence[Plan], objective: Objective) -> list[dict[str, Any]]:
+        """What each finalist costs, in the same order."""
+        work, measured = self.trials.work, map(self.trials.measure, plans)
+        paths = [self.trials.make(p, work / f"finalist{i}.tflite") for i, p in enumerate(plans)]
+        ratios = cost.latency_ratios(self.trials.fp32, paths)
+        costs = ratios if objective == "host-latency" else cost.measure(objective, paths)
+        return [
+            {
+                "float_ops": len(plan.floats),
+                "method": plan.method,
+                **asdict(result),
+                "latency_ratio": ratio,
+                "cost": own,
+            }
+            for plan, result, ratio, own in zip(plans, measured, ratios, costs, strict=True)
+        ]
+
+    def _missed(self, plans: Sequence[Plan]) -> str:
+        best = min((self.trials.measure(plan) for plan in plans), key=lambda result: result.drop)
+        return (
+            f"step int8: no choice of float layers keeps the NME within +{self.budget:g} of "
+            f"float32's on {len(self.trials.held_out.crops)} held-out training faces; the best of "
+            f"{len(self.trials.journal.known)} trials is {best.drop:+.3f} ± {best.drop_half:.3f}. "
+            "Give a larger --max-nme-drop; `python -m quantize recipes RUN` shows other ways."
+        )
+
+
+def _kept(gains: Mapping[Unit, tuple[float, float]], plan: Plan) -> list[dict[str, Any]]:
+    """Units that are float in whole or part, and how much worse the file is with them in int8."""
+    return [
+        {
+            "unit": unit.name,
+            "float_ops": len(unit.ops & plan.floats),
+            "of_ops": len(unit.ops),
+            "gain_px": px,
+            "gain_nme": nme,
+        }
+        for unit, (px, nme) in gains.items()
+    ]
+
+
+def unsupported(trials: Trials, known: Ops) -> Ops:
+    """The ops that XNNPACK does not take in int8: `known` ones and those that a trial shows.
+
+    Raises:
+        StepError: the file ran without XNNPACK.
+    """
+    kinds, found = trials.graph.kinds, known
+    while True:
+        path = trials.make(Plan(found, next(iter(trials.ranges))), trials.work / "kernels.tflite")
+        delegation = runtime.load(path).session.delegation()
+        if delegation is None:
+            raise StepError("step int8: ran without XNNPACK, so nothing can be said of it.")
+        more = {i for i, kind in enumerate(kinds) if kind in delegation.outside}
+        if more <= found | trials.graph.pinned:
+            return found
+        found = found | (more - trials.graph.pinned)
