@@ -10,10 +10,11 @@ from efld.data import augment
 from efld.data.augment import Augmentation, Placement
 from efld.data.batches import Batch, Batches, Regions, Source, cut_regions, mean_shape, plain
 from efld.data.faces import Face
+from efld.data.reshape import aligned, reshape
 from efld.geometry import Picture, Points
 
 SIDE = 176
-STILL = Augmentation(0, 0, 0, 0, 0, 0, 0, 0)
+STILL = Augmentation(0, 0, 0, 0, 0, 0, 0, 0, 0)
 
 
 def dots(points: Points) -> Picture:
@@ -45,6 +46,28 @@ def test_a_similarity_keeps_angles_and_ratios() -> None:
     assert right @ down == pytest.approx(0, abs=1e-6)
     assert np.linalg.norm(right) == pytest.approx(0.2 * 1.6 * 1.2, rel=1e-5)
     assert math.atan2(right[1], right[0]) == pytest.approx(0.3, abs=1e-5)
+
+
+CORNERS = np.array([[0.3, 0.3], [0.7, 0.35], [0.65, 0.7], [0.35, 0.65]], np.float32)
+
+
+def test_a_reshaped_face_keeps_its_landmarks() -> None:
+    other = np.array([[0.2, 0.2], [0.6, 0.2], [0.6, 0.6], [0.3, 0.6]], np.float32)
+    picture, moved = reshape(dots(CORNERS), CORNERS, other, 1.0)
+    assert 1 < np.abs(moved - CORNERS).max() * SIDE < 20
+    for x, y in moved * SIDE - 0.5:
+        yy, xx = np.mgrid[:SIDE, :SIDE]
+        near = picture * (np.hypot(xx - x, yy - y) < 10.0)
+        found = (near * xx).sum() / near.sum(), (near * yy).sum() / near.sum()
+        assert found == pytest.approx((x, y), abs=0.35)  # the dot itself is warped
+
+
+def test_a_face_of_the_same_shape_changes_nothing() -> None:
+    turned = (CORNERS @ np.array([[0.0, 2.0], [-2.0, 0.0]]) + 5).astype(np.float32)
+    np.testing.assert_allclose(aligned(turned, CORNERS), CORNERS, atol=1e-6)
+    picture, moved = reshape(dots(CORNERS), CORNERS, turned, 0.5)
+    np.testing.assert_allclose(moved, CORNERS, atol=1e-6)
+    np.testing.assert_allclose(picture, dots(CORNERS), atol=1)  # resampled, rounded
 
 
 def test_spoiling_is_pure() -> None:

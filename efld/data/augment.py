@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from efld.data.reshape import reshape
 from efld.geometry import Picture, Points
 
 
@@ -26,6 +27,7 @@ class Augmentation:
     blur: Annotated[float, "probability of blur"] = 0.2
     noise: Annotated[float, "probability of noise"] = 0.3
     occlusion: Annotated[float, "probability of an occluding box"] = 0.35
+    shape: Annotated[float, "probability of a warp towards another face's shape"] = 0.0
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,16 @@ class Augmenter:
             s.shift * x,
             s.shift * y,
         )
+
+    def reshaped(
+        self, picture: Picture, points: Points, others: Points, rng: np.random.Generator
+    ) -> tuple[Picture, Points]:
+        """With its probability, a face warped towards one of `others`, `(faces, points, 2)`."""
+        # Drawn only where it is wanted: recipes without it keep their random numbers.
+        if not self.strength.shape or rng.random() >= self.strength.shape:
+            return picture, points
+        share = float(np.clip(0.3 * rng.normal(), -0.6, 0.6))
+        return reshape(picture, points, others[rng.integers(len(others))], share)
 
     def spoil(self, picture: Picture, rng: np.random.Generator) -> Picture:
         """Light, blur, noise and an occluding box, each with its probability."""

@@ -159,6 +159,7 @@ class Batches:
         if mirrored:
             picture = cv2.flip(picture, 1).astype(np.uint8, copy=False)
             points = schemes.mirror(points, self.scheme)
+        picture, points = augmenter.reshaped(picture, points, regions.points, rng)
         targets = _targets(regions, index, points, placement.angle_rad, mirrored)
         return augmenter.spoil(picture, rng), targets
 
