@@ -16,11 +16,13 @@ from quantize.search.cost import DEFAULT, Objective
 HELP = """examples:
   python -m quantize efld-small                the pretrained model, after python -m export
   python -m quantize runs/NAME --data DATA/300w --split common
-  python -m quantize runs/NAME --data DATA/300w --max-nme-drop 0.02 --objective size
+  python -m quantize runs/NAME --data DATA/300w --max-nme-drop 0.03 --objective host-latency
 
-A recipe says what stays float. Where it costs more accuracy than --max-nme-drop, or --objective is
-given, a search finds what does not: it measures on training faces what each layer costs, and goes
-on where it was when it is run again. quantize.json and quantize.svg say what it found.
+others, each with its own --help:
+  python -m quantize MODEL.onnx     a landmark model from anywhere becomes a run, then int8
+  python -m quantize lint RUN       what is known to break, before
+  python -m quantize audit FILE     what a .tflite is made of; exits with 1 if int8 is said, and not so
+  python -m quantize recipes RUN    float16, dynamic range, int8 and other ways, side by side
 """
 
 
