@@ -21,7 +21,7 @@ HELP = """examples:
 others, each with its own --help:
   python -m quantize MODEL.onnx     a landmark model from anywhere becomes a run, then int8
   python -m quantize lint RUN       what is known to break, before
-  python -m quantize audit FILE     what a .tflite is made of; exits with 1 if int8 is said, and not so
+  python -m quantize audit FILE     what a .tflite is made of, and whether it is int8
   python -m quantize recipes RUN    float16, dynamic range, int8 and other ways, side by side
 """
 
