@@ -100,7 +100,7 @@ def test_the_table_has_a_row_a_step(run: Path) -> None:
 
 def test_the_gate_names_step_limit_and_finding(copy: Path) -> None:
     before = contents(copy)
-    limits = {**LIMITS, "onnx": Limit(1e-12, None)}
+    limits = {**LIMITS, "onnx": Limit(1e-12, 1, None)}
     with pytest.raises(
         StepError, match=r"step onnx: a point is [\d.e-]+ px from keras, limit 1e-12 px"
     ):
@@ -143,6 +143,13 @@ def test_not_a_number_fails_the_gate(run: Path) -> None:
         steps.check(
             steps.Step(**{**vars(step), "largest_px": float("nan")}), LIMITS["fp32"], "keras"
         )
+
+
+def test_the_gate_looks_at_the_mean_too(run: Path) -> None:
+    step = chain.read_record(run)[1][3]
+    bad = steps.Step(**{**vars(step), "mean_px": 0.06, "largest_px": 0.1})
+    with pytest.raises(StepError, match=r"step fp16: points are 0\.06 px from keras on average"):
+        steps.check(bad, LIMITS["fp16"], "keras")
 
 
 def test_one_point_of_one_face_decides() -> None:

@@ -102,7 +102,7 @@ def test_a_run_of_the_same_file_is_made_again_and_of_another_is_refused(
 
 def test_a_step_over_its_limit_leaves_nothing(data: Path, tmp_path: Path) -> None:
     source = Source(save(net(), tmp_path / "net.onnx"), SAID, {})
-    limits = foreign.FOREIGN_LIMITS | {"onnx": Limit(-1, None)}
+    limits = foreign.FOREIGN_LIMITS | {"onnx": Limit(-1, 1, None)}
     with pytest.raises(StepError, match="step onnx: a point is"):
         foreign.make(source, Evaluation(data), tmp_path / "net", lambda _: None, limits)
     assert not (tmp_path / "net").exists()
