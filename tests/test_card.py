@@ -1,5 +1,6 @@
 """Model cards and the README say what was measured."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -105,11 +106,20 @@ def test_readme_has_the_figures_beside_pfld() -> None:
     assert f"takes {ratio:.2f} of its time, at an NME of {ours:.2f} % against {peer:.2f} %" in text
 
 
+def test_readme_has_the_instructions_beside_mediapipe() -> None:
+    counts = json.loads((ROOT / "results/arm-counts.json").read_text())["counts"]
+    found = {Path(row["file"]).name: row["instructions"] for row in counts
+             if row["cpu"] == "a72" and (row["peer"] or row["model"] == "efld-small")}  # fmt: skip
+    ratio = found["model.int8.tflite"] / found["mediapipe_face_landmark_468_192px.tflite"]
+    text = " ".join((ROOT / "README.md").read_text().split())
+    assert f"takes {ratio:.2f} of the instructions of MediaPipe's face mesh" in text
+
+
 def test_the_preset_says_what_its_command_reached() -> None:
     record = files.read_json(ROOT / "pretrained/efld-small" / card.RECORD, card.SCHEMA, "card")
     keras = record["accuracy"]["full"][0]
     text = " ".join((ROOT / "train/config.py").read_text().replace(" # ", " ").split())
-    assert f"has an NME of {keras['nme_percent']:.2f} % on full" in text
+    assert f"the NME on full is {keras['nme_percent']:.2f} %" in text
 
 
 @pytest.mark.parametrize("path", PUBLISHED, ids=lambda path: path.parent.name)

@@ -35,8 +35,8 @@ def _efld(width: float, note: str, **options: Any) -> Entry:
 
 # Squeeze-excite holds a third of MobileNetV3's weights: ours squeeze to an eighth, not a quarter.
 ZOO = MappingProxyType({
-    "efld-nano": _efld(0.5, "smallest", squeeze=0.125, head_channels=32),
-    "efld-small": _efld(1.0, "the default", squeeze=0.125),
+    "efld-nano": _efld(0.5, "smallest", squeeze=0.125, head_channels=32, near=3),
+    "efld-small": _efld(1.0, "the default", squeeze=0.125, near=3),
     "efld-large": _efld(1.75, "most accurate", squeeze=0.125, head_channels=128),
     "efld-small-minimalistic": _efld(1.0, "no squeeze-excite, ReLU", minimalistic=True),
     "efld-small-mobilenetv3": _efld(1.0, "MobileNetV3-Small's table", table="small", squeeze=0.125),
