@@ -15,11 +15,10 @@ from export.chain import Evaluation
 from export.conversion import RECORD, SCHEMA, Conversion, Say
 from export.foreign_model import ForeignModel
 from export.foreign_spec import Told
-from export.run_folder import SPEC
+from export.run_folder import FOREIGN, SPEC
 from export.steps import LIMITS, Limit, Step
 
 WORK = ".export"  # all that a killed command leaves
-SOURCE = "source"  # the foreign file's name in the run, without suffix; and its step's
 # Where a foreign graph turns its channels is its authors' choice.
 FOREIGN_LIMITS: MappingProxyType[str, Limit] = MappingProxyType({
     name: replace(limit, transposes=None) for name, limit in LIMITS.items()
@@ -66,7 +65,7 @@ def make(
         with files.workspace(run, WORK.removeprefix(".")) as work:
             kept = ForeignModel.open(_keep(source.path, work), source.told, foreign.spec.model)
             write_onnx = partial(foreign_graph.write, kept)
-            job = Conversion(SOURCE, kept, kept.spec, write_onnx, crops, work, limits, say)
+            job = Conversion(FOREIGN, kept, kept.spec, write_onnx, crops, work, limits, say)
             steps = list(job.steps())
             for step in steps:
                 (work / step.file).replace(run / step.file)
@@ -97,7 +96,7 @@ def check_free(run: Path, path: Path) -> None:
 
 def _keep(path: Path, work: Path) -> Path:
     """A copy of a foreign file in one piece: PyTorch stores weights in a file beside it."""
-    kept = work / f"{SOURCE}{path.suffix}"
+    kept = work / f"{FOREIGN}{path.suffix}"
     if path.suffix == ".onnx":
         import onnx
         from onnx.external_data_helper import uses_external_data

@@ -10,6 +10,7 @@ from efld.files import sha256
 RUNS = Path("runs")
 PRETRAINED = Path("pretrained")
 WEIGHTS, SPEC = "model.keras", "spec.json"
+FOREIGN = "source"  # a foreign model's file in its run, without suffix; and the name of its step
 
 
 def locate(argument: str) -> Path:
@@ -35,11 +36,16 @@ def prepare(argument: str) -> Path:
     """Locates a run's folder; a pretrained model is copied there when it is new or has changed.
 
     Raises:
-        InputError: no such run, no weights in it, or a training of one's own is in the way.
+        InputError: no such run, no weights of ours in it, or a training of one's own is in the way.
     """
     folder = locate(argument)
     if _is_pretrained(argument):
         _refresh(PRETRAINED / argument, folder)
+    if found := next(folder.glob(f"{FOREIGN}.*"), None):
+        raise InputError(
+            f"{found}: this run was made of a foreign file, expected one that was trained here. "
+            f"Run `python -m quantize {found}` with what was said of it, and another --run."
+        )
     for name in (WEIGHTS, SPEC):
         if not (folder / name).is_file():
             raise InputError(f"{folder / name}: no such file. Run `python -m train` first.")

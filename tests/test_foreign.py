@@ -16,7 +16,7 @@ from efld.data.datasets import open_faces
 from efld.data.faces import Face
 from efld.errors import InputError, StepError
 from efld.evaluate import Crops, View
-from export import chain, foreign, foreign_check
+from export import chain, foreign, foreign_check, run_folder
 from export.chain import Evaluation
 from export.foreign import Source
 from export.foreign_model import ForeignModel
@@ -226,3 +226,9 @@ def test_only_training_faces_are_looked_at(
     check(file, data)
     assert set(seen) == {"train"}
     assert len(seen) == len(open_faces(data, "train"))
+
+
+def test_exporting_a_foreign_run_says_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "source.onnx").touch()
+    with pytest.raises(InputError, match=r"source\.onnx: this run was made of a foreign file"):
+        run_folder.prepare(str(tmp_path))
