@@ -239,8 +239,8 @@ def check(step: Step, found: Audit, fp32_nme_percent: float, max_nme_drop: float
     if not drop <= max_nme_drop:
         faults.append(
             f"NME {fp32_nme_percent:.3f} -> {step.nme_percent:.3f} %, {drop:+.3f} points, "
-            f"limit +{max_nme_drop:g} (a smaller --max-nme-drop with --objective host-latency "
-            "searches for a more exact file)"
+            f"limit +{max_nme_drop:g} (these are other faces than chose the file: with "
+            "--objective host-latency and a smaller --max-nme-drop a more exact one is searched)"
         )
     if faults:
         raise StepError(f"step int8: {'; '.join(faults)}.")

@@ -14,6 +14,9 @@ from benchmark.emulated.toolchain import Tools
 from benchmark.host import Host, Latency
 from efld import files
 from efld.spec import ModelSpec
+from quantize.audit import Audit
+from quantize.chain import Options, Trial
+from quantize.recipe import REASONS, Why
 from train import config
 
 NAMES = ("model.fp32.tflite", "model.fp16.tflite", "model.int8.tflite")
@@ -25,6 +28,10 @@ NME_PERCENT = (3.926, 3.926, 3.948)
 SIZES = (857_232, 446_576, 287_696)
 PEER = "pfld.tflite"
 PEER_SHA = "9" * 64
+FLOAT_OPS: tuple[tuple[str, Why, list[str]], ...] = (
+    ("CONV_2D", "head", ["conv_2d_0"]), ("HARD_SWISH", "kernel", ["hard_swish_1", "hard_swish_2"]),
+    ("SOFTMAX", "kernel", ["softmax_3"]),
+)  # fmt: skip
 EVIL = '<script>alert("x")</script>|`_*'
 
 
@@ -117,10 +124,32 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     steps = [step(run, name, size) for name, size in zip(NAMES, SIZES, strict=True)]
     data = {"root": "embedded synthetic faces", "split": "common", "faces": 300}
     write(run / "export.json", input_px=112, data=data, steps=steps[:2])
-    options = {"calibration_faces": 256, "max_nme_drop": 0.05}
-    write(run / "quantize.json", schema=2, calibration_data="synthetic", method="min-max",
-          options=options, latency={"int8_over_fp32": 0.74}, step=steps[2])  # fmt: skip
+    write(run / "quantize.json", schema=2, fp32_sha256=sha(run, NAMES[0]), step=steps[2],
+          **quantized())  # fmt: skip
     return run
+
+
+def quantized() -> dict[str, Any]:
+    """What a quantisation by the hand recipe says of itself; its types are the writer's own."""
+    trials = (Trial("none (float32)", 6.823, 0.0), Trial("min-max", 6.853, 0.389),
+              Trial("moving-average", 6.908, 0.485))  # fmt: skip
+    floats = [
+        {"kind": kind, "ops": len(names), "why": why, "reason": REASONS[why], "names": names}
+        for kind, why, names in FLOAT_OPS
+    ]
+    found = Audit(
+        ops={"CONV_2D": 9, "HARD_SWISH": 2, "SOFTMAX": 1, "QUANTIZE": 3, "DEQUANTIZE": 4},
+        constants={"int8": {"tensors": 9, "bytes": 69_945}}, activations={},
+        int8_ops={"CONV_2D": 8}, float_ops=floats, float_weights=[], unplanned_float=[],
+        partitions=1, outside={},
+    )  # fmt: skip
+    return {
+        "options": asdict(Options()), "calibration_data": "synthetic",
+        "calibration_ids": ["a"] * 256, "method": "min-max", "held_out_faces": 114,
+        "trials": [asdict(trial) for trial in trials], "latency": {"int8_over_fp32": 0.74},
+        "search": None, "audit": found.to_record(),
+        "layers": [{"layer": f"conv_2d_{i}", "relative_error": i / 1000} for i in range(12)],
+    }  # fmt: skip
 
 
 def step(run: Path, name: str, size: int) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Charts of a report, the same bytes for the same numbers."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from benchmark import plots
@@ -76,13 +76,46 @@ def training_curve(history: Sequence[Mapping[str, float]]) -> str:
     return _drawn(draw)
 
 
-def _drawn(draw: Callable[[Any], None]) -> str:
+def costs_by_part(
+    parts: Sequence[str],
+    costs: Mapping[str, Sequence[float | None]],
+    axis: str,
+    bold: Container[str] = (),
+) -> str:
+    """Bars from the left, a group a part, parts from above.
+
+    Args:
+        costs: what is told of the parts; `(parts,)` each, None: not known.
+        axis: what stands below.
+        bold: parts whose names are.
+    """
+    thickness = 0.8 / len(costs)
+
+    def draw(axes: Any) -> None:
+        for i, (name, own) in enumerate(costs.items()):
+            shift = (i - (len(costs) - 1) / 2) * thickness
+            places = [row + shift for row in range(len(parts))]
+            lengths = [value or 0.0 for value in own]
+            axes.barh(places, lengths, thickness, color=plots.colour(i), label=name)
+        axes.set_yticks(range(len(parts)), parts, fontsize=8, parse_math=False)
+        for part, label in zip(parts, axes.get_yticklabels(), strict=True):
+            label.set_fontweight("bold" if part in bold else "normal")
+        axes.invert_yaxis()
+        axes.set_axisbelow(True)
+        axes.set(xlabel=axis)
+        if len(costs) > 1:
+            axes.figure.legend(loc="outside upper right", ncols=2, frameon=False, fontsize=8)
+
+    return _drawn(draw, height_inches=1 + 0.27 * len(parts))
+
+
+def _drawn(draw: Callable[[Any], None], height_inches: float = 3.8) -> str:
     import matplotlib as mpl
     from matplotlib.figure import Figure
     from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
     with mpl.rc_context(mpl.rcParamsDefault | plots.STYLE):
-        figure = Figure(figsize=(5.2, 3.8), layout="constrained")
+        figure = Figure(figsize=(5.2, height_inches), layout="constrained")
         axes = figure.subplots()
         draw(axes)
         for axis in (axes.xaxis, axes.yaxis):

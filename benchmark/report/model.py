@@ -1,5 +1,6 @@
 """What the model is, and what each step of the chain did to it."""
 
+import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from efld.data import datasets
 
 def model(run: Run) -> Section:
     """Spec, data, terms, and how it was trained."""
-    spec = run.spec
+    spec, foreign = run.spec, _foreign(run)
     rows = [
         ("model", spec.model),
         ("answers", f"{schemes.scheme(spec.scheme).points} landmarks, scheme {spec.scheme}"),
@@ -20,10 +21,44 @@ def model(run: Run) -> Section:
          f"{spec.input_range[0]:g} to {spec.input_range[1]:g}"),
         ("crop", f"square, {spec.box_factor:g} times the longer side of the landmarks' box"),
         ("seen in training", "; ".join(spec.data) or "not said"),
-        ("terms of that data", spec.licence or "none stated"),
-        ("weights", f"model.keras, sha256 {spec.weights_sha256 or 'not said'}"),
+        ("terms" if foreign else "terms of that data", spec.licence or "none stated"),
+        ("weights", f"{_first(run)}, sha256 {spec.weights_sha256 or 'not said'}"),
     ]  # fmt: skip
-    return Section("The model", [Table(("", ""), rows, words=2), *_training(run)])
+    how = _training(run) if foreign is None else _told(foreign, _first(run))
+    return Section("The model", [Table(("", ""), rows, words=2), *how])
+
+
+def _foreign(run: Run) -> Record | None:
+    """Of a run that was made of somebody else's file: that file, and what was said of it."""
+    found: Record | None = (run.get("export") or {}).get("foreign")
+    return found
+
+
+def _first(run: Run) -> str:
+    """The file that the chain starts with."""
+    export = run.get("export")
+    return str(export["steps"][0]["file"]) if export else FILES["keras"]
+
+
+def _told(foreign: Record, kept: str) -> Iterator[Text]:
+    """How a foreign file is read, and whether training faces bear that out."""
+    found = foreign["found"]
+    yield Text(
+        f"Made of {foreign['file']}, which was trained elsewhere, and kept as {kept}. Read as "
+        f"{_flags(foreign['told'])}: NME {found['nme_percent']:.3f} % on {found['faces']} "
+        "training faces."
+    )
+    others = found["others_nme_percent"]
+    if better := [f"{others[flag]:.3f} % with {flag}" for flag in found["better"]]:
+        yield Text(f"There it has {', '.join(better)}: was it trained like that?", "warn")
+
+
+def _flags(told: Record) -> str:
+    output = f" --output {shlex.quote(told['output'])}" if told["output"] else ""
+    return (
+        f"--preprocess {told['preprocess']} --points {told['scheme']} --box "
+        f"{told['box_factor']:g} --units {told['units']} --origin {told['origin_px']:g}{output}"
+    )
 
 
 def _training(run: Run) -> Iterator[Block]:
@@ -61,9 +96,9 @@ def chain(run: Run) -> Section:
         steps = [*export["steps"], *([quantize["step"]] if quantize else [])]
         head = ("file", "bytes", "to float32", "largest px", "mean px", "NME %", "verdict")
         sizes = {step["step"]: step["bytes"] for step in steps}
-        blocks += [Table(head, [_step(step, sizes) for step in steps], tail=1), *_where(export)]
-        blocks += _changed(run, steps)
-        blocks.append(Command(f"python -m export {run.folder}{_on(export)}"))
+        blocks.append(Table(head, [_step(step, sizes) for step in steps], tail=1))
+        blocks += [*_where(export, _first(run)), *_changed(run, steps)]
+        blocks.append(Command(_export_command(run, export)))
     else:
         blocks.append(run.missing("export"))
     if quantize is None:
@@ -71,12 +106,11 @@ def chain(run: Run) -> Section:
     else:
         ratio = quantize["latency"]["int8_over_fp32"]
         blocks.append(Text(
-            f"int8: scales from {quantize['options']['calibration_faces']} faces of "
+            f"int8: scales from {len(quantize['calibration_ids'])} faces of "
             f"{quantize['calibration_data']}, method {quantize['method']}; on the machine that "
             f"made it, {ratio:.2f} times float32's time."
         ))  # fmt: skip
-        on = _on(export) if export else ""
-        blocks.append(Command(f"python -m quantize {run.folder}{on}"))
+        blocks.append(Command(quantize_command(run, quantize)))
     return Section("The chain, step by step", blocks)
 
 
@@ -98,13 +132,35 @@ def _px(value: float) -> str:
     return f"{value:.3f}" if value >= 0.001 else f"{value:.0e}"
 
 
-def _where(export: Record) -> Iterator[Text]:
+def _where(export: Record, first: str) -> Iterator[Text]:
     data = export["data"]
     yield Text(
-        f"Differences to model.keras, pixels of the {export['input_px']} px crop, and NME: "
+        f"Differences to {first}, pixels of the {export['input_px']} px crop, and NME: "
         f"{data['faces']} faces of {data['root']}, split {data['split']}."
         " A step that costs more than its limit fails and leaves no file.", "note",
     )  # fmt: skip
+
+
+def _export_command(run: Run, export: Record) -> str:
+    foreign = _foreign(run)
+    if foreign is None:
+        return f"python -m export {run.folder}{_on(export)}"
+    file, fp16_px = shlex.quote(foreign["file"]), export["limits"]["fp16"]["largest_px"]
+    return (
+        f"python -m quantize {file}{_on(export)} {_flags(foreign['told'])} "
+        f"--fp16-limit-px {fp16_px:g} --run {run.folder}"
+    )
+
+
+def quantize_command(run: Run, quantize: Record, objective: str = "") -> str:
+    """The line that made the int8 file; or that would make one by a search for `objective`."""
+    export, options = run.get("export"), quantize["options"]
+    wanted = objective or options["objective"]
+    return (
+        f"python -m quantize {run.folder}{_on(export) if export else ''}"
+        f" --calibration-faces {options['calibration_faces']} --seed {options['seed']}"
+        f" --max-nme-drop {options['max_nme_drop']:g}{f' --objective {wanted}' if wanted else ''}"
+    )
 
 
 def _on(export: Record) -> str:

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark import plots
-from benchmark.report import frontier, measured, model, phones, shipping
+from benchmark.report import frontier, int8, measured, model, phones, shipping
 from benchmark.report.blocks import Bars, Block, Cells, Command, Link, Missing, Section, Table, Text
 from benchmark.report.records import Run
 
 TEMPLATE = Path(__file__).with_name("report.html.j2")
 SECTIONS = (
-    model.model, model.chain, measured.accuracy, measured.host, measured.arm, frontier.section,
-    phones.estimates, phones.claims, phones.devices, shipping.section,
+    model.model, model.chain, int8.section, measured.accuracy, measured.host, measured.arm,
+    frontier.section, phones.estimates, phones.claims, phones.devices, shipping.section,
 )  # fmt: skip
 
 
