@@ -10,7 +10,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from efld import files, schemes
+from efld import files, schemes, tflite_file
 from efld.errors import InputError
 from efld.geometry import Points
 from efld.sessions import Edge, Session, open_session
@@ -19,6 +19,7 @@ from export.foreign_spec import Told
 
 MOST_AT_ONCE = 64  # crops in one run of a graph that takes any number: memory
 SUFFIXES = (".onnx", ".tflite")
+QUANTISED = frozenset({"int4", "int8", "uint8", "int16"})
 
 
 class ForeignModel:
@@ -56,6 +57,8 @@ class ForeignModel:
             raise InputError(f"{path}: suffix {path.suffix!r}, expected {' or '.join(SUFFIXES)}.")
         if path.suffix == ".onnx" and path.is_file():
             _check_ops(path)
+        if path.suffix == ".tflite" and path.is_file():
+            _check_float(path)
         return cls(path, told, open_session(path), name)
 
     def read_as(self, told: Told) -> Self:
@@ -114,6 +117,19 @@ def _check_ops(path: Path) -> None:
         raise InputError(
             f"{path}: has ops {', '.join(sorted(strange))}, expected only those of the ONNX "
             "standard. Give the file as it was before an optimiser fused its ops."
+        )
+
+
+def _check_float(path: Path) -> None:
+    """
+    Raises:
+        InputError: a file that is quantised already.
+    """
+    whole = [t for t in tflite_file.tensors(tflite_file.read(path)) if t.dtype in QUANTISED]
+    if whole:
+        raise InputError(
+            f"{path}: {len(whole)} of its tensors are {whole[0].dtype}, expected a float file: it "
+            f"is quantised already. `python -m quantize audit {path}` says how."
         )
 
 

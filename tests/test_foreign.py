@@ -23,7 +23,7 @@ from export.foreign_model import ForeignModel
 from export.foreign_spec import Told
 from export.steps import Limit
 from quantize.commands import foreign as command
-from tests import tiny_foreign
+from tests import tiny_foreign, tiny_run
 from tests.tiny_files import INT8, write_tflite
 from tests.tiny_foreign import net, save
 
@@ -151,7 +151,7 @@ def test_what_is_no_foreign_model_is_refused(data: Path, tmp_path: Path) -> None
         ("text.onnx", "text.onnx: expected an ONNX file"),
         ("net.pt", "net.pt: suffix '.pt', expected .onnx or .tflite"),
         ("fused.onnx", "fused.onnx: has ops FusedConv, expected only those of the ONNX standard"),
-        ("int8.tflite", "int8.tflite: takes 'image' int8"),
+        ("int8.tflite", "int8.tflite: 2 of its tensors are int8, expected a float file"),
     ):
         assert message in refused(tmp_path / name, data)
     assert "expects one picture" in refused(save(two, tmp_path / "two.onnx"), data)
@@ -232,3 +232,12 @@ def test_exporting_a_foreign_run_says_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "source.onnx").touch()
     with pytest.raises(InputError, match=r"source\.onnx: this run was made of a foreign file"):
         run_folder.prepare(str(tmp_path))
+
+
+def test_a_file_that_is_quantised_already_is_refused(data: Path) -> None:
+    path = tiny_run.quantized("dense") / "model.int8.tflite"
+    with pytest.raises(InputError, match="expected a float file: it is quantised already"):
+        command.run([
+            str(path), "--data", str(data), "--preprocess", "grey255", "--points", "68",
+            "--box", "1.25",
+        ])  # fmt: skip

@@ -154,7 +154,8 @@ class Chooser:
             f"step int8: no choice of float layers keeps the NME within +{self.budget:g} of "
             f"float32's on {len(self.trials.held_out.crops)} held-out training faces; the best of "
             f"{len(self.trials.journal.known)} trials is {best.drop:+.3f} ± {best.drop_half:.3f}. "
-            "Give a larger --max-nme-drop; `python -m quantize recipes RUN` shows other ways."
+            "The ± counts. Give a larger --max-nme-drop; `python -m quantize recipes RUN` shows "
+            "other ways."
         )
 
 
