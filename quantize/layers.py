@@ -23,14 +23,7 @@ def activations(file: Path, crops: NDArray[Any]) -> Iterator[dict[str, Values]]:
         By tensor name, in the graph's order and with the input: values; int8 ones as the floats
         they stand for.
     """
-    from ai_edge_litert.interpreter import Interpreter
-
-    with warnings.catch_warnings(), native_stderr():
-        warnings.simplefilter("ignore", UserWarning)  # it costs memory to keep tensors, it says
-        interpreter = Interpreter(
-            model_path=str(file), num_threads=1, experimental_preserve_all_tensors=True
-        )
-        interpreter.allocate_tensors()
+    interpreter = keeping(file)
     source = int(interpreter.get_input_details()[0]["index"])
     details = {int(detail["index"]): detail for detail in interpreter.get_tensor_details()}
     wanted = [source, *(i for op in _ops(interpreter) for i in op["outputs"].tolist())]
@@ -41,6 +34,19 @@ def activations(file: Path, crops: NDArray[Any]) -> Iterator[dict[str, Values]]:
             str(details[index]["name"]): _to_float(interpreter.get_tensor(index), details[index])
             for index in wanted
         }
+
+
+def keeping(file: Path) -> Any:
+    """An interpreter, ready to run, that keeps every tensor it computes."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    with warnings.catch_warnings(), native_stderr():
+        warnings.simplefilter("ignore", UserWarning)  # it costs memory to keep tensors, it says
+        interpreter = Interpreter(
+            model_path=str(file), num_threads=1, experimental_preserve_all_tensors=True
+        )
+        interpreter.allocate_tensors()
+    return interpreter
 
 
 def _ops(interpreter: Any) -> list[dict[str, Any]]:

@@ -30,9 +30,8 @@ class Maker:
 
     fp32: LandmarkModel
     calibration_ids: tuple[str, ...]  # of the pictures behind the ranges; the file carries them
-    means: Mapping[str, Floats] | None = (
-        None  # from `calibration.means`; None: biases stay as they are
-    )
+    # From `calibration.means`; None: biases stay as they are.
+    means: Mapping[str, Floats] | None = None
     share_scales: bool = True  # False: a scale for each channel of all weights
 
     @functools.cached_property

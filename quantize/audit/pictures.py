@@ -1,6 +1,5 @@
 """What an int8 file does with pictures: activations and outputs stuck at an end of their range."""
 
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,11 +12,12 @@ from efld import evaluate
 from efld.data.datasets import has_split, label, open_faces
 from efld.data.faces import Face
 from efld.errors import InputError
-from efld.quiet import native_stderr
+from efld.runtime import in_range
 from efld.spec import Channels, ModelSpec
 from quantize.audit.bounds import bounds
 from quantize.audit.finding import Finding, few
 from quantize.audit.graph import Graph, Value
+from quantize.layers import keeping
 
 FACES = 32
 LIMITS = {"int8": (-128, 127), "uint8": (0, 255)}
@@ -154,8 +154,7 @@ def feeds(graph: Graph, spec: ModelSpec, faces: Sequence[Face]) -> NDArray[Any]:
 
 def _feed(image: NDArray[np.uint8], spec: ModelSpec, given: Value) -> NDArray[Any]:
     """One crop as the graph wants it."""
-    low, high = spec.input_range
-    values = low + image.astype(np.float32) * np.float32((high - low) / 255)
+    values = in_range(image, spec)
     if given.scales.size:
         ends = LIMITS[given.dtype]
         whole = np.round(values / given.scales[0]) + given.zero_points[0]
@@ -167,14 +166,7 @@ def _feed(image: NDArray[np.uint8], spec: ModelSpec, given: Value) -> NDArray[An
 
 def _run(path: Path, fed: NDArray[Any], wanted: Sequence[int]) -> Iterator[dict[int, NDArray[Any]]]:
     """For each picture, tensors as they are stored, by index."""
-    from ai_edge_litert.interpreter import Interpreter
-
-    with warnings.catch_warnings(), native_stderr():
-        warnings.simplefilter("ignore", UserWarning)  # it costs memory to keep tensors, it says
-        interpreter = Interpreter(
-            model_path=str(path), num_threads=1, experimental_preserve_all_tensors=True
-        )
-        interpreter.allocate_tensors()
+    interpreter = keeping(path)
     source = int(interpreter.get_input_details()[0]["index"])
     for feed in fed:
         interpreter.set_tensor(source, feed)

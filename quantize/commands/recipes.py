@@ -15,7 +15,8 @@ from export.chain import Evaluation
 from export.conversion import FILES
 from export.steps import Reference
 from quantize import calibration, recipes_table
-from quantize.chain import FILE, RENDERED_SHARE, Options
+from quantize.chain import FILE, RENDERED_SHARE
+from quantize.commands import flags
 from quantize.recipes_table import Point, Recipes
 
 SCHEMA = 1
@@ -35,21 +36,16 @@ on the training faces that do not calibrate; they choose the calibration method,
 
 def parse(argv: Sequence[str]) -> Namespace:
     """The command line."""
-    default = Options()
     parser = ArgumentParser(
         "python -m quantize recipes", description=__doc__, epilog=HELP, allow_abbrev=False,
         formatter_class=RawDescriptionHelpFormatter,
     )  # fmt: skip
     parser.add_argument("run", help="an exported runs/NAME, or the name of a pretrained model")
-    parser.add_argument("--data", type=Path, help="dataset folder (default: the embedded faces)")
+    flags.add_data(parser)
     parser.add_argument(
         "--split", default="", help="faces to measure on (default: held-out training faces)"
     )
-    parser.add_argument(
-        "--calibration-faces", type=int, default=default.calibration_faces, metavar="N",
-        help="training faces that set the int8 scales, at most (default: %(default)s)",
-    )  # fmt: skip
-    parser.add_argument("--seed", type=int, default=default.seed, help="draws those faces")
+    flags.add_calibration(parser)
     parser.add_argument(
         "--curve", action="store_true", help="also the error by number of calibration pictures"
     )

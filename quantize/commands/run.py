@@ -2,7 +2,6 @@
 
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Sequence
-from pathlib import Path
 from typing import get_args
 
 from efld.errors import say, steps_of
@@ -11,6 +10,7 @@ from export.chain import Evaluation, described
 from export.steps import table
 from quantize import chain
 from quantize.chain import Options
+from quantize.commands import flags
 from quantize.search.cost import DEFAULT, Objective
 
 HELP = """examples:
@@ -34,13 +34,9 @@ def parse(argv: Sequence[str]) -> Namespace:
         formatter_class=RawDescriptionHelpFormatter,
     )  # fmt: skip
     parser.add_argument("run", help="runs/NAME, or the name of a pretrained model")
-    parser.add_argument("--data", type=Path, help="dataset folder (default: the embedded faces)")
+    flags.add_data(parser)
     parser.add_argument("--split", default="", help="faces to measure on (default: common, if any)")
-    parser.add_argument(
-        "--calibration-faces", type=int, default=default.calibration_faces, metavar="N",
-        help="training faces that set the int8 scales, at most (default: %(default)s)",
-    )  # fmt: skip
-    parser.add_argument("--seed", type=int, default=default.seed, help="draws those faces")
+    flags.add_calibration(parser)
     parser.add_argument(
         "--max-nme-drop", type=float, default=default.max_nme_drop, metavar="POINTS",
         help="points of NME that int8 may cost (default: %(default)s)",
