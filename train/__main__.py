@@ -76,6 +76,8 @@ def run_of(given: Namespace, config: TrainConfig) -> Path:
 def main() -> None:
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # TensorFlow turns oneDNN on by itself only where the processor has AVX-512.
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     if sys.argv[1:2] == ["ablation"]:
         ablate(sys.argv[2:])
     elif sys.argv[1:2] == ["label"]:

@@ -5,7 +5,7 @@ from typing import Literal
 
 from keras import KerasTensor, layers
 
-from efld.models.batch_norm import BatchNorm
+from efld.models.batch_norm import BatchNorm, HardSwish
 
 Activation = Literal["relu", "relu6", "hard_swish", "linear"]
 Gate = Literal["sigmoid", "hard_sigmoid"]
@@ -58,7 +58,16 @@ def depthwise_bn(
 
 def _bn(x: KerasTensor, activation: Activation, name: str) -> KerasTensor:
     x = BatchNorm(momentum=BN_MOMENTUM, epsilon=BN_EPSILON, name=f"{name}_bn")(x)
-    return x if activation == "linear" else layers.Activation(activation, name=f"{name}_act")(x)
+    return activated(x, activation, name=f"{name}_act")
+
+
+def activated(x: KerasTensor, activation: Activation, *, name: str) -> KerasTensor:
+    """The activation as a layer of its own."""
+    if activation == "linear":
+        return x
+    if activation == "hard_swish":
+        return HardSwish(name=name)(x)
+    return layers.Activation(activation, name=name)(x)
 
 
 def squeeze_excite(

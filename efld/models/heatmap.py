@@ -9,7 +9,7 @@ from keras import KerasTensor, initializers, layers, ops
 from numpy.typing import NDArray
 
 from efld.geometry import Points
-from efld.models.blocks import Activation, conv_bn, depthwise_bn
+from efld.models.blocks import Activation, activated, conv_bn, depthwise_bn
 
 # The maps start as Gaussians around the mean shape: wide enough to be pulled anywhere, and no place
 # so unlikely that it has no gradient.
@@ -41,7 +41,7 @@ def heatmap(
         y = conv_bn(fine, channels, name=f"head_{i}")
         if x is not None:
             y = layers.Add(name=f"head_{i}_add")([y, _enlarged(x, y.shape[1], f"head_{i}_up")])
-        x = layers.Activation(activation, name=f"head_{i}_act")(y)
+        x = activated(y, activation, name=f"head_{i}_act")
     x = depthwise_bn(x, near, 1, activation, name="head_near")
     x = conv_bn(x, channels, activation=activation, name="head_mix")
     scores = layers.Conv2D(
