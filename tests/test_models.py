@@ -14,7 +14,7 @@ import pytest
 from efld import models
 from efld.errors import InputError
 from efld.models import blocks, efficientnet, heatmap, mobilenetv3, zoo
-from efld.models.batch_norm import BatchNorm, HardSwish
+from efld.models.compiled import BatchNorm, HardSwish
 
 # Colaco & Han 2022, table 7.
 PUBLISHED = [
@@ -230,3 +230,14 @@ def test_compiled_layers_train_as_keras_does(
     for mine, other in zip(*found, strict=True):
         # Sums over 1152 places in another order.
         np.testing.assert_allclose(np.asarray(mine), np.asarray(other), rtol=1e-4, atol=1e-4)
+
+
+def test_statistics_of_a_large_batch_keep_their_digits() -> None:
+    """A deep net multiplies what the first layers' statistics are off by a thousand."""
+    maps = np.random.default_rng(0).normal(30, 1, (64, 56, 56, 3)).astype(np.float32)
+    layer = BatchNorm(momentum=0.0)
+    layer(maps, training=True)
+    # 64 * 56 * 56 terms; added one after the other in float32, the means are off by 1e-5.
+    exact = maps.astype(np.float64)
+    np.testing.assert_allclose(layer.moving_mean, exact.mean((0, 1, 2)), rtol=2e-6)
+    np.testing.assert_allclose(layer.moving_variance, exact.var((0, 1, 2)), rtol=1e-5)

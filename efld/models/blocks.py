@@ -5,7 +5,7 @@ from typing import Literal
 
 from keras import KerasTensor, layers
 
-from efld.models.batch_norm import BatchNorm, HardSwish
+from efld.models.compiled import BatchNorm, HardSwish
 
 Activation = Literal["relu", "relu6", "hard_swish", "linear"]
 Gate = Literal["sigmoid", "hard_sigmoid"]

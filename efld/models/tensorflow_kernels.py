@@ -32,12 +32,12 @@ def normalised(x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor, epsilon: float) 
 
     def gradient(d_y: tf.Tensor, *_unused: tf.Tensor) -> tuple[tf.Tensor | None, ...]:
         d_beta = _channel_sums(d_y)
-        d_gamma = inverse * (_channel_sums(_product(d_y, x)) - mean * d_beta)
+        d_gamma = inverse * _channel_sums(_product(d_y, x, mean))
         slope = -inverse * d_gamma / places
-        d_x = _weighted_sum(d_y, x, slope, -d_beta / places - slope * mean, gamma * inverse)
+        d_x = _weighted_sum(d_y, x, mean, slope, -d_beta / places, gamma * inverse)
         return d_x, d_gamma, d_beta, None
 
-    return (_scaled(x, gamma * inverse, beta - mean * gamma * inverse), mean, variance), gradient
+    return (_scaled(x, mean, gamma * inverse, beta), mean, variance), gradient
 
 
 @tf.custom_gradient
@@ -47,9 +47,15 @@ def hard_swish(x: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor
 
 
 # XLA is fast at sums of what lies in memory, and slow at sums of what it computes on the way.
-@_compiled
+# `x - mean` is taken first: with a large mean, differences of sums have few digits left.
 def _channel_sums(x: tf.Tensor) -> tf.Tensor:
-    return tf.reduce_sum(x, list(range(len(x.shape) - 1)))
+    # In two steps: XLA adds one number after the other, and 200,000 in a row lose two digits.
+    return _sums(_sums(x, (-2,)), tuple(range(len(x.shape) - 2)))
+
+
+@_compiled
+def _sums(x: tf.Tensor, axes: tuple[int, ...]) -> tf.Tensor:
+    return tf.reduce_sum(x, axes)
 
 
 @_compiled
@@ -58,20 +64,25 @@ def _squared_difference(x: tf.Tensor, mean: tf.Tensor) -> tf.Tensor:
 
 
 @_compiled
-def _product(x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
-    return x * y
+def _product(d_y: tf.Tensor, x: tf.Tensor, mean: tf.Tensor) -> tf.Tensor:
+    return d_y * (x - mean)
 
 
 @_compiled
-def _scaled(x: tf.Tensor, scale: tf.Tensor, offset: tf.Tensor) -> tf.Tensor:
-    return x * scale + offset
+def _scaled(x: tf.Tensor, mean: tf.Tensor, scale: tf.Tensor, offset: tf.Tensor) -> tf.Tensor:
+    return (x - mean) * scale + offset
 
 
 @_compiled
 def _weighted_sum(
-    d_y: tf.Tensor, x: tf.Tensor, slope: tf.Tensor, offset: tf.Tensor, scale: tf.Tensor
+    d_y: tf.Tensor,
+    x: tf.Tensor,
+    mean: tf.Tensor,
+    slope: tf.Tensor,
+    offset: tf.Tensor,
+    scale: tf.Tensor,
 ) -> tf.Tensor:
-    return (d_y + x * slope + offset) * scale
+    return (d_y + (x - mean) * slope + offset) * scale
 
 
 @_compiled
