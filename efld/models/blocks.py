@@ -3,7 +3,7 @@
 import math
 from typing import Literal
 
-from keras import KerasTensor, layers
+from keras import KerasTensor, initializers, layers
 
 from efld.models.compiled import BatchNorm, HardSwish
 
@@ -37,27 +37,36 @@ def conv_bn(
     activation: Activation = "linear",
     padding: Literal["same", "valid"] = "same",
     *,
+    gamma: Literal["ones", "zeros"] = "ones",
     name: str,
 ) -> KerasTensor:
-    """Convolution, batch normalisation, activation: `(batch, h, w, channels)` out."""
+    """Convolution, batch normalisation, activation: `(batch, h, w, channels)` out.
+
+    `gamma` is what the scale of the normalisation starts from.
+    """
     x = layers.Conv2D(
         channels, kernel, stride, padding, use_bias=False, kernel_initializer="he_normal", name=name
     )(x)
-    return _bn(x, activation, name)
+    return _bn(x, activation, name, gamma)
 
 
 def depthwise_bn(
     x: KerasTensor, kernel: int, stride: int, activation: Activation, *, name: str
 ) -> KerasTensor:
     """Depthwise convolution, batch normalisation, activation."""
+    # Each result has kernel² terms. Keras' he_normal counts the terms of all channels, and leaves
+    # weights so small that Adam's first steps make others of them.
+    he_normal = initializers.RandomNormal(stddev=math.sqrt(2) / kernel)
     x = layers.DepthwiseConv2D(
-        kernel, stride, "same", use_bias=False, depthwise_initializer="he_normal", name=name
+        kernel, stride, "same", use_bias=False, depthwise_initializer=he_normal, name=name
     )(x)
     return _bn(x, activation, name)
 
 
-def _bn(x: KerasTensor, activation: Activation, name: str) -> KerasTensor:
-    x = BatchNorm(momentum=BN_MOMENTUM, epsilon=BN_EPSILON, name=f"{name}_bn")(x)
+def _bn(x: KerasTensor, activation: Activation, name: str, gamma: str = "ones") -> KerasTensor:
+    x = BatchNorm(
+        momentum=BN_MOMENTUM, epsilon=BN_EPSILON, gamma_initializer=gamma, name=f"{name}_bn"
+    )(x)
     return activated(x, activation, name=f"{name}_act")
 
 
@@ -97,6 +106,9 @@ def inverted_residual(
 ) -> KerasTensor:
     """MBConv: expand, depthwise, squeeze-excite, project, add the input if it fits.
 
+    What is added starts as zero: the net is a shallow one at first, and deepens as it learns
+    (Goyal et al. 2017, Accurate, large minibatch SGD, section 5.1).
+
     Args:
         hidden: channels of the depthwise convolution; equal to the input's = no expansion.
         out: channels of the result.
@@ -110,5 +122,6 @@ def inverted_residual(
         y = squeeze_excite(
             y, squeeze, "relu" if gate == "hard_sigmoid" else activation, gate, name=f"{name}_se"
         )
-    y = conv_bn(y, out, name=f"{name}_project")
-    return layers.Add(name=f"{name}_add")([x, y]) if x.shape == y.shape else y
+    adds = x.shape == (*y.shape[:-1], out)
+    y = conv_bn(y, out, gamma="zeros" if adds else "ones", name=f"{name}_project")
+    return layers.Add(name=f"{name}_add")([x, y]) if adds else y
