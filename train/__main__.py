@@ -23,6 +23,8 @@ EXAMPLES = """examples:
   python -m train 300w --data ~/300w                     the default model on 300-W
   python -m train 300w --data ~/300w --model efld-nano --run runs/nano --peak-lr 2e-3
   python -m train 300w --resume                          go on after an interruption
+  python -m train 300w --data ~/300w --run runs/small-aware --rounding int8 --epochs 16 \\
+    --init runs/efld-small-300w/model.keras --peak-lr 2e-4   learn around what int8 rounds away
   python -m train ablation --data ~/300w                 what each choice brings: hours
   python -m train label runs/NAME --data P --out L       landmarks for pictures, by that model
 

@@ -12,6 +12,7 @@ from efld.data.datasets import label
 from efld.errors import InputError
 
 SCHEMA = 2
+ROUNDINGS = ("", "int8")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +27,9 @@ class TrainConfig:
     extra_share: Annotated[float, "for this share of the epochs"] = 0.7
     faces: Annotated[int, "use only so many faces of `data`; 0 = all"] = 0
     init: Annotated[str, "start from the weights of this .keras file"] = ""
+    rounding: Annotated[
+        str, "int8: round as an int8 file will, to learn around it; best with init and little rate"
+    ] = ""
     scheme: Annotated[str, "points of the model; other faces are converted or left out"] = "68"
     loss: Annotated[str, "l1, l2, wing, awing-literal, awing-symmetric, efld or efld-wing"] = "wing"
     epochs: Annotated[int, "how often the validation part is measured"] = 100
@@ -44,6 +48,8 @@ class TrainConfig:
         for name in ("epochs", "epoch_steps", "batch", "peak_lr", "box_factor"):
             if getattr(self, name) <= 0:
                 raise InputError(f"{name}={getattr(self, name)}: expected a number above 0.")
+        if self.rounding not in ROUNDINGS:
+            raise InputError(f"rounding={self.rounding!r}: expected {' or '.join(ROUNDINGS[1:])}.")
         if self.faces < 0:
             raise InputError(f"faces={self.faces}: expected a number from 0 (all).")
         for name in ("extra_share", "warmup", "average", "validation"):

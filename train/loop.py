@@ -11,6 +11,7 @@ from efld.data.batches import Batch, Batches, mean_shape, plain
 from efld.errors import InputError, one_line
 from efld.losses import POSE_LOSSES, LandmarkLoss, PoseLoss, nme
 from efld.models import zoo
+from efld.models.fake_int8 import exact, fake_int8
 from efld.models.pose_branch import JointModel, landmarks_of, with_pose
 from efld.schemes import outer_eyes
 from efld.spec import ModelSpec
@@ -122,6 +123,8 @@ def compiled(config: TrainConfig, data: Data) -> keras.Model:
     model = zoo.build(config.model, mean_shape=shape)
     if config.init:
         start_from(model, Path(config.init))
+    if config.rounding:
+        model = fake_int8(model)
     if config.loss in POSE_LOSSES:
         model = with_pose(model)
     schedule = keras.optimizers.schedules.CosineDecay(
@@ -183,7 +186,7 @@ def finish(
 ) -> None:
     """Writes the averaged weights, without the optimizer, and what the file must carry with it."""
     reestimate_batch_norm(model, batches, config.steps)
-    bare = landmarks_of(model)
+    bare = exact(landmarks_of(model)) if config.rounding else landmarks_of(model)
     with files.whole(run / "model.keras") as temporary:
         bare.save(temporary)
     spec = ModelSpec(
