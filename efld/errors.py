@@ -2,10 +2,12 @@
 
 import errno
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -26,9 +28,10 @@ def one_line(error: Exception, limit: int = 300) -> str:
 def run_command(command: Callable[[], None]) -> None:
     """Runs a command; what a user can mend becomes one line on stderr and exit code 2.
 
-    Ctrl-C exits with 130 and a closed pipe with 141, as a shell expects. Any other exception is a
-    bug in efld and keeps its traceback.
+    Ctrl-C exits with 130, SIGTERM with 143 and a closed pipe with 141, as a shell expects. Any
+    other exception is a bug in efld and keeps its traceback.
     """
+    signal.signal(signal.SIGTERM, _terminated)
     try:
         command()
     except InputError as error:
@@ -62,6 +65,10 @@ def steps_of(run: Path) -> Iterator[None]:
 def say(text: str) -> None:
     """Progress goes to stderr, so that a command's result alone can be piped on."""
     print(text, file=sys.stderr, flush=True)
+
+
+def _terminated(number: int, _frame: object) -> NoReturn:
+    sys.exit(128 + number)  # an exception, so that temporary files are removed on the way out
 
 
 def _described(error: OSError) -> str:

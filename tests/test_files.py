@@ -1,5 +1,7 @@
 """Files are whole or absent."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -24,6 +26,22 @@ def test_a_workspace_is_empty_and_goes(tmp_path: Path) -> None:
     with files.workspace(tmp_path, "work") as work:
         assert list(work.iterdir()) == []
         (work / "x").touch()
+    assert list(tmp_path.iterdir()) == []
+
+
+TERMINATED = """
+import os, pathlib, signal, sys
+from efld import errors, files
+def work():
+    with files.workspace(pathlib.Path(sys.argv[1]), "work"):
+        os.kill(os.getpid(), signal.SIGTERM)
+errors.run_command(work)
+"""
+
+
+def test_a_command_that_is_terminated_cleans_up(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", TERMINATED, str(tmp_path)], check=False)
+    assert done.returncode == 143
     assert list(tmp_path.iterdir()) == []
 
 
