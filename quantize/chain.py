@@ -1,7 +1,6 @@
 """The quantisation of one run: calibrate, choose by measurement, audit, gate, then write."""
 
 import math
-import statistics
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -19,15 +18,16 @@ from efld.runtime import LandmarkModel, in_range
 from export.chain import Evaluation, read_record
 from export.conversion import FILES, Say
 from export.steps import Reference, Step, measure
-from quantize import calibration, recipe
+from quantize import calibration, lint, recipe
 from quantize.audit import Audit, audit
+from quantize.audit.finding import counted, lines
 from quantize.calibration import METHODS, CalibrationFaces, ranges
 from quantize.layers import layer_errors
 from quantize.making import Maker
 from quantize.recipe import FloatOp
 from quantize.search import plot
 from quantize.search.choose import Choice, Chooser, unsupported
-from quantize.search.cost import Objective
+from quantize.search.cost import Objective, latency_ratios
 from quantize.search.journal import Journal
 from quantize.search.trials import Plan, Trials
 from quantize.search.units import Graph, Ops
@@ -37,7 +37,6 @@ RECORD, FILE = "quantize.json", "model.int8.tflite"
 SEARCH, PLOT = "search", "quantize.svg"
 TOOLS = ("ai-edge-quantizer", "ai-edge-litert")
 MAX_NME_DROP = 0.05  # points of NME, percent
-LATENCY_WARM_UP, LATENCY_RUNS = 20, 200
 LAYER_PICTURES = 16
 RENDERED_SHARE = 2  # rendered training faces for each that calibrates
 
@@ -113,6 +112,8 @@ class _Job:
         spec = self.fp32.spec
         self.say(f"calibration on {len(self.faces.calibrate)} training faces")
         images = in_range(calibration.cut(self.faces.calibrate, spec).images, spec)
+        troubles = lint.findings(self.fp32.path, images)
+        self.say("\n".join([f"{self.fp32.path}: {counted(troubles)}", *lines(troubles)]))
         found = calibration.observe(self.fp32.path, images)
         summed = {name: ranges(found, method) for name, method in METHODS.items()}
         held_out = Reference.of(self.fp32, calibration.cut(self.faces.choose, spec))
@@ -127,6 +128,8 @@ class _Job:
             "sample_sha256": files.sha256(sample),  # changes with the tools and their use
         }
         journal = Journal.open(self.run / SEARCH / "trials.jsonl", context)
+        if journal.known:
+            self.say(f"{journal.path}: {len(journal.known)} trials of an earlier run are kept")
         return Trials(graph, self.fp32, maker, summed, held_out, journal, self.work, bar)
 
     def _rows(self, trials: Trials, choice: Choice) -> Iterator[Trial]:
@@ -202,7 +205,7 @@ class _Result:
     audit: Audit
     fp32_nme_percent: float
     layers: list[dict[str, Any]]
-    latency: dict[str, float]
+    time_ratio: float  # of float32's time in the same run
 
 
 def _judge(job: _Job, choice: Choice, reference: Reference, seconds: float) -> _Result:
@@ -220,12 +223,12 @@ def _judge(job: _Job, choice: Choice, reference: Reference, seconds: float) -> _
     check(step, found, nme_percent, max_nme_drop)
     drop = round(step.nme_percent - nme_percent, 3) + 0.0  # no "-0.000"
     verdict = f"ok, NME {drop:+.3f}, limit +{max_nme_drop:g}; 1 partition"
-    latency = compare_latency(job.fp32, model, reference.crops)
-    job.say(f"int8: {latency['int8_over_fp32']:.2f} of float32's time in the same run")
+    [time_ratio] = latency_ratios(job.fp32, [model])
+    job.say(f"int8: {time_ratio:.2f} of float32's time in the same run")
     images = in_range(reference.crops.images[:LAYER_PICTURES], job.fp32.spec)
     layers = layer_errors(job.fp32.path, path, images)
     step = replace(step, verdict=verdict)
-    return _Result(step, found, nme_percent, layers, latency)
+    return _Result(step, found, nme_percent, layers, time_ratio)
 
 
 def check(step: Step, found: Audit, fp32_nme_percent: float, max_nme_drop: float) -> None:
@@ -246,21 +249,6 @@ def check(step: Step, found: Audit, fp32_nme_percent: float, max_nme_drop: float
         raise StepError(f"step int8: {'; '.join(faults)}.")
 
 
-def compare_latency(fp32: LandmarkModel, int8: LandmarkModel, crops: Crops) -> dict[str, float]:
-    """Median milliseconds of both on one thread, taking turns so that a busy machine hits both."""
-    image = {"image": in_range(crops.images[:1], fp32.spec)}
-    invokes = [model.session.bind(image) for model in (fp32, int8)]
-    times_ms: list[list[float]] = [[], []]
-    for turn in range(LATENCY_WARM_UP + LATENCY_RUNS):
-        for invoke, times in zip(invokes, times_ms, strict=True):
-            started = time.perf_counter()
-            invoke()
-            if turn >= LATENCY_WARM_UP:
-                times.append(1e3 * (time.perf_counter() - started))
-    fp32_ms, int8_ms = map(statistics.median, times_ms)
-    return {"fp32_ms": fp32_ms, "int8_ms": int8_ms, "int8_over_fp32": int8_ms / fp32_ms}
-
-
 def _record(
     job: _Job, choice: Choice, trials: Sequence[Trial], result: _Result, data: str
 ) -> dict[str, Any]:
@@ -276,7 +264,7 @@ def _record(
         "trials": [asdict(trial) for trial in trials],
         "held_out_faces": len(job.faces.choose),
         "nme_percent": {"fp32": result.fp32_nme_percent, "int8": result.step.nme_percent},
-        "latency": result.latency,
+        "latency": {"int8_over_fp32": result.time_ratio},
         "search": choice.search,
         "audit": result.audit.to_record(),
         "layers": result.layers,

@@ -17,10 +17,10 @@ from efld.runtime import LandmarkModel, in_range
 from export.steps import Reference
 from quantize import calibration, recipe
 from quantize.calibration import METHODS, Range, Seen
-from quantize.chain import compare_latency
 from quantize.float_edges import FloatEdges
 from quantize.making import Maker
 from quantize.recipe import FloatOp
+from quantize.search.cost import latency_ratios
 
 if TYPE_CHECKING:
     from ai_edge_quantizer.qtyping import TFLOperationName
@@ -134,7 +134,6 @@ class Recipes:
             return Row(name, failed=one_line(error))
         distance_px = reference.distance_px(points)
         delegation = model.session.delegation()
-        latency = compare_latency(self.fp32, model, reference.crops)
         return Row(
             name,
             bytes=path.stat().st_size,
@@ -143,7 +142,7 @@ class Recipes:
             largest_px=float(distance_px.max()),
             partitions=delegation.partitions if delegation else None,
             outside=delegation.outside if delegation else None,
-            time_ratio=latency["int8_over_fp32"],
+            time_ratio=latency_ratios(self.fp32, [model])[0],
         )
 
     def _load(self, path: Path) -> LandmarkModel:

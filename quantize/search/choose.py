@@ -83,6 +83,7 @@ class Chooser:
         frontier = self._frontier(finalists, objective)
         chosen = cost.cheapest(frontier, objective)
         plan = finalists[chosen]
+        self.say(self._gained(plan, {"int8 wherever possible": plain, "the hand recipe": hand}))
         record = {
             "objective": objective,
             "budget": self.budget,
@@ -135,7 +136,7 @@ class Chooser:
         """What each finalist costs, in the same order."""
         work, measured = self.trials.work, map(self.trials.measure, plans)
         paths = [self.trials.make(p, work / f"finalist{i}.tflite") for i, p in enumerate(plans)]
-        ratios = cost.latency_ratios(self.trials.fp32, paths)
+        ratios = cost.latency_ratios(self.trials.fp32, [runtime.load(path) for path in paths])
         costs = ratios if objective == "host-latency" else cost.measure(objective, paths)
         return [
             {
@@ -148,14 +149,23 @@ class Chooser:
             for plan, result, ratio, own in zip(plans, measured, ratios, costs, strict=True)
         ]
 
+    def _gained(self, plan: Plan, others: Mapping[str, Plan]) -> str:
+        """The search's find beside what needs no search."""
+        rows = {f"{len(plan.floats)} float ops chosen": plan, **others}
+        found = {name: self.trials.measure(one) for name, one in rows.items()}
+        return "on held-out training faces: " + "; ".join(
+            f"{name}: NME {result.drop:+.3f}, {result.mean_px:.3f} px, {result.bytes:,} bytes"
+            for name, result in found.items()
+        )
+
     def _missed(self, plans: Sequence[Plan]) -> str:
         best = min((self.trials.measure(plan) for plan in plans), key=lambda result: result.drop)
         return (
             f"step int8: no choice of float layers keeps the NME within +{self.budget:g} of "
             f"float32's on {len(self.trials.held_out.crops)} held-out training faces; the best of "
             f"{len(self.trials.journal.known)} trials is {best.drop:+.3f} ± {best.drop_half:.3f}. "
-            "The ± counts. Give a larger --max-nme-drop; `python -m quantize recipes RUN` shows "
-            "other ways."
+            "The ± counts. Give a larger --max-nme-drop; `python -m quantize recipes` with "
+            "this run shows other ways."
         )
 
 

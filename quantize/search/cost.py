@@ -13,7 +13,7 @@ import numpy as np
 
 from efld import files
 from efld.errors import InputError
-from efld.runtime import LandmarkModel, load
+from efld.runtime import LandmarkModel
 from quantize.recipe import WITH_WEIGHTS
 from quantize.search.units import Graph, Ops
 
@@ -55,17 +55,17 @@ def measure(objective: Objective, paths: Sequence[Path]) -> list[float]:
     return [float(path.stat().st_size) for path in paths]
 
 
-def latency_ratios(fp32: LandmarkModel, paths: Sequence[Path]) -> list[float]:
-    """Time of each file over float32's: the median over rounds of all files by turns."""
+def latency_ratios(fp32: LandmarkModel, others: Sequence[LandmarkModel]) -> list[float]:
+    """Time of each model over float32's: the median over rounds of all files by turns."""
     low, high = fp32.spec.input_range
     rng = np.random.default_rng(0)
     image = rng.uniform(low, high, fp32.spec.input_shape).astype(np.float32)
-    models = [fp32, *(load(path) for path in paths)]
+    models = [fp32, *others]
     invokes = [model.session.bind({model.session.inputs[0].name: image}) for model in models]
     for invoke in invokes:
         for _ in range(WARM_UP):
             invoke()
-    ratios: list[list[float]] = [[] for _ in paths]
+    ratios: list[list[float]] = [[] for _ in others]
     for _ in range(ROUNDS):
         times: list[list[float]] = [[] for _ in invokes]
         for _ in range(RUNS_PER_ROUND):
