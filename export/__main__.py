@@ -3,7 +3,6 @@
 import os
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 # Whatever backend trained the weights: only TensorFlow's graphs can be converted.
@@ -12,7 +11,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from efld.errors import run_command, say, steps_of
 from export import chain, run_folder
-from export.steps import LIMITS, table
+from export.steps import LIMITS, table, with_fp16
 
 EPILOG = """examples:
   python -m export efld-small                  the pretrained model, measured on rendered faces
@@ -40,9 +39,9 @@ def parse(argv: Sequence[str] | None = None) -> Namespace:
 def main(argv: Sequence[str] | None = None) -> None:
     """Exports, then prints what each step cost; a step over its limit exits with 1."""
     options = parse(argv)
+    limits = with_fp16(LIMITS, options.fp16_limit_px)
     run = run_folder.prepare(options.run)
     with steps_of(run):
-        limits = {**LIMITS, "fp16": replace(LIMITS["fp16"], largest_px=options.fp16_limit_px)}
         steps = chain.export(run, chain.Evaluation(options.data, options.split), say, limits)
     print(f"{chain.described(run)}\n{table(steps)}")
 

@@ -116,8 +116,11 @@ class _Trial:
 
 
 def _others(told: Told) -> Iterator[tuple[str, Told]]:
-    """What else could be said, one thing changed at a time, by the flag that says it."""
-    for name, fed in PREPROCESS.items():
+    """What else could be said, one thing changed at a time, by the flag that says it.
+
+    Of each flag, what is nearest to the user's words comes first.
+    """
+    for name, fed in sorted(PREPROCESS.items(), key=lambda n: n[1].reverse != told.fed.reverse):
         if fed.channels == told.fed.channels and name != told.preprocess:
             yield f"--preprocess {name}", replace(told, preprocess=name)
     for name in UNITS:
@@ -126,17 +129,21 @@ def _others(told: Told) -> Iterator[tuple[str, Told]]:
     for origin_px in ORIGINS_PX:
         if origin_px != told.origin_px:
             yield f"--origin {origin_px:g}", replace(told, origin_px=origin_px)
-    for factor in BOX_FACTORS:
+    for factor in sorted(BOX_FACTORS, key=lambda factor: abs(factor - told.box_factor)):
         if factor != told.box_factor:
             yield f"--box {factor:g}", replace(told, box_factor=factor)
 
 
 def _best_of_each(others: dict[str, Errors]) -> list[str]:
-    """The flag with the least NME of each kind of flag."""
-    best: dict[str, str] = {}
-    for flag in sorted(others, key=lambda flag: float(others[flag].mean())):
-        best.setdefault(flag.split()[0], flag)
-    return list(best.values())
+    """Of each kind of flag the first that is as good as any, the best kind first."""
+    kinds: dict[str, list[str]] = {}
+    for flag in others:
+        kinds.setdefault(flag.split()[0], []).append(flag)
+    found = []
+    for flags in kinds.values():
+        best = min(flags, key=lambda flag: float(others[flag].mean()))
+        found.append(next(f for f in flags if not _is_better(others[f], others[best])))
+    return sorted(found, key=lambda flag: float(others[flag].mean()))
 
 
 def _is_better(own: Errors, other: Errors) -> bool:

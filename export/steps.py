@@ -1,7 +1,7 @@
 """What a step of the chain cost: the record, the gate and the table that every step ends in."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Protocol
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from efld import files, metrics
-from efld.errors import StepError
+from efld.errors import InputError, StepError
 from efld.evaluate import Crops, Landmarker
 from efld.geometry import Points
 
@@ -32,6 +32,17 @@ LIMITS = MappingProxyType({
     "fp32": Limit(0.01, 0.001, 0),
     "fp16": Limit(1.0, 0.05, 0),
 })  # fmt: skip
+
+
+def with_fp16(limits: Mapping[str, Limit], largest_px: float) -> dict[str, Limit]:
+    """`limits` with another one for how far float16 weights may move a point.
+
+    Raises:
+        InputError: no length.
+    """
+    if not largest_px >= 0:
+        raise InputError(f"{largest_px:g} px as the limit of float16, expected 0 or more.")
+    return {**limits, "fp16": replace(limits["fp16"], largest_px=largest_px)}
 
 
 @dataclass(frozen=True, kw_only=True)

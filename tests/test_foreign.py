@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import onnx
 import pytest
 from onnx import helper
@@ -178,6 +179,31 @@ def test_what_is_grossly_wrong_is_refused_with_the_right_flag(
     message = refused(file, data, output="output", **changed)
     assert "of 60 training faces" in message or "on 60 training faces" in message
     assert remedy in message
+
+
+def test_colours_that_cannot_be_told_apart_stay_as_given(
+    file: Path, data: Path, tmp_path: Path
+) -> None:
+    grey = shutil.copytree(data, tmp_path / "300w")
+    for path in grey.rglob("*.png"):
+        picture = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+        assert picture is not None
+        cv2.imwrite(str(path), picture)
+    message = refused(file, grey, output="output", preprocess="bgr255")
+    assert "with --preprocess bgr01. Give that." in message
+
+
+@pytest.mark.parametrize(
+    ("flag", "message"),
+    [("--fp16-limit-px", "expected 0 or more"), ("--max-nme-drop", "as a budget")],
+)
+def test_a_limit_that_is_no_number_is_refused_at_once(
+    flag: str, message: str, file: Path, data: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    with pytest.raises(InputError, match=message):
+        command.run(argv(file, data, flag, "nan", "--run", run))
+    assert not run.exists()
 
 
 def test_a_file_that_finds_nothing_is_refused(data: Path, tmp_path: Path) -> None:

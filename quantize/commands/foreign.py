@@ -2,7 +2,6 @@
 
 from argparse import SUPPRESS, ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from efld.errors import InputError, say, steps_of
@@ -11,6 +10,7 @@ from export.chain import Evaluation
 from export.foreign import FOREIGN_LIMITS, Source
 from export.foreign_model import ForeignModel
 from export.foreign_spec import ORIGINS_PX, PREPROCESS, UNITS, Told
+from export.steps import with_fp16
 from quantize.commands import run as run_command
 
 HELP = """examples:
@@ -86,6 +86,8 @@ def run(argv: Sequence[str]) -> tuple[str, int]:
     folder = words.pop("run", run_folder.RUNS / path.stem)
     origin_px = words.pop("origin_px", None)
     fp16_px = words.pop("fp16_limit_px", FOREIGN_LIMITS["fp16"].largest_px)
+    limits = with_fp16(FOREIGN_LIMITS, fp16_px)
+    run_command.options_of(run_command.parse([str(folder), *rest]))  # refused before the work
     _check_said(path, {"data": data, **words})
     model = ForeignModel.open(path, Told(**words))
     foreign.check_free(folder, path)
@@ -95,10 +97,9 @@ def run(argv: Sequence[str]) -> tuple[str, int]:
         say(checked.warning)
     source = Source(path, checked.told, checked.found)
     with steps_of(folder):
-        limits = {**FOREIGN_LIMITS, "fp16": replace(FOREIGN_LIMITS["fp16"], largest_px=fp16_px)}
         foreign.make(source, Evaluation(data, split), folder, say, limits)
     text, code = run_command.run([str(folder), "--data", str(data), "--split", split, *rest])
-    return f"{text}\n{_said(checked.told)}", code
+    return "\n".join(filter(None, [text, _said(checked.told), checked.warning])), code
 
 
 def _check_said(path: Path, words: dict[str, object]) -> None:

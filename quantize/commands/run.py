@@ -50,6 +50,14 @@ def parse(argv: Sequence[str]) -> Namespace:
     return parser.parse_args(argv)
 
 
+def options_of(given: Namespace) -> Options:
+    """
+    Raises:
+        InputError: a budget that no file could hold.
+    """
+    return Options(given.calibration_faces, given.seed, given.max_nme_drop, given.objective)
+
+
 def run(argv: Sequence[str]) -> tuple[str, int]:
     """Quantises; the text says what each step since Keras cost.
 
@@ -58,7 +66,7 @@ def run(argv: Sequence[str]) -> tuple[str, int]:
     """
     given = parse(argv)
     folder = run_folder.locate(given.run)
-    options = Options(given.calibration_faces, given.seed, given.max_nme_drop, given.objective)
+    options = options_of(given)
     with steps_of(folder):
         steps = chain.quantize(folder, Evaluation(given.data, given.split), options, say)
     return f"{described(folder)}\n{table(steps)}", 0
