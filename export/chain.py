@@ -95,12 +95,13 @@ def read_record(run: Path) -> tuple[dict[str, Any], list[Step]]:
     Raises:
         InputError: no record, or one of other files than those that lie there now.
     """
-    record = files.read_json(run / RECORD, SCHEMA, "python -m export")
+    record = files.read_json(run / RECORD, SCHEMA, f"python -m export {run}")
     steps = [Step(**row) for row in record["steps"]]
     for step in steps:
         path = run / step.file
         if not path.is_file() or files.sha256(path) != step.sha256:
             raise InputError(
-                f"{path}: is not the file that {RECORD} describes. Run `python -m export` again."
+                f"{path}: is not the file that {RECORD} describes. Run `python -m export {run}` "
+                "again."
             )
     return record, steps

@@ -24,6 +24,11 @@ def locate(argument: str) -> Path:
     for folder in (Path(argument), RUNS / argument):
         if folder.is_dir():
             return folder
+    if Path(argument).is_file():
+        raise InputError(
+            f"{argument}: is a file, expected runs/NAME or a pretrained model's name. "
+            "`python -m quantize MODEL.onnx --help` says how a file becomes a run."
+        )
     found = sorted(str(path.parent) for path in RUNS.glob(f"*/{WEIGHTS}"))
     found += sorted(path.parent.name for path in PRETRAINED.glob(f"*/{WEIGHTS}"))
     raise InputError(

@@ -62,6 +62,13 @@ def test_float_files_pass(name: str) -> None:
     )
 
 
+def test_a_run_stands_for_its_int8_file(clean: Path, tmp_path: Path) -> None:
+    shutil.copy(clean, tmp_path / "model.int8.tflite")
+    text, exit_code = command.run([str(tmp_path)])
+    assert exit_code == 0
+    assert "model.int8.tflite" in text
+
+
 def test_a_float_file_that_says_int8_does_not_pass(tmp_path: Path) -> None:
     path = shutil.copy(tiny_run.exported("dense") / "model.fp32.tflite", tmp_path / NAME)
     assert faults(look(Path(path))) == {"not-int8"}

@@ -244,6 +244,9 @@ def test_a_training_run_is_never_overwritten(pretrained: Path) -> None:
 def test_an_unknown_run_lists_what_there_is(pretrained: Path) -> None:
     with pytest.raises(InputError, match=r"absent: no such run.*found here: .*efld-small"):
         run_folder.prepare("absent")
+    Path("net.onnx").touch()
+    with pytest.raises(InputError, match=r"net\.onnx: is a file, expected runs/NAME"):
+        run_folder.locate("net.onnx")
     Path("empty").mkdir()
     with pytest.raises(InputError, match="Run `python -m train` first"):
         run_folder.prepare("empty")

@@ -16,6 +16,7 @@ from quantize.commands import lint as command
 from quantize.lint import Net
 from tests import tiny_run
 from tests.audited_files import NAME, source, uneven
+from tests.tiny_files import write_tflite
 
 NOTHING = np.empty(0)
 Row = tuple[str, Sequence[str], str]  # op, what it reads, what it writes
@@ -172,3 +173,9 @@ def test_what_is_quantised_already_is_refused(tmp_path: Path) -> None:
         lint.findings(path)
     with pytest.raises(InputError, match="Leave out --input-range"):
         command.run([str(source().fp32.path), "--input-range", "0", "1"])
+
+
+def test_a_range_of_no_numbers_is_refused(tmp_path: Path) -> None:
+    path = write_tflite(tmp_path / "foreign.tflite", spec=None)
+    with pytest.raises(InputError, match="expected two numbers"):
+        command.run([str(path), "--input-range", "nan", "1"])

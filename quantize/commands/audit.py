@@ -7,9 +7,10 @@ from pathlib import Path
 from efld import files
 from quantize.audit.report import Options, report
 from quantize.audit.text import text
+from quantize.chain import FILE
 
 HELP = """examples:
-  python -m quantize audit runs/efld-small/model.int8.tflite
+  python -m quantize audit runs/efld-small
   python -m quantize audit downloaded_full_integer_quant.tflite --json audit.json
   python -m quantize audit model.tflite --says int8 --data DATA/300w
 
@@ -30,7 +31,7 @@ def parse(argv: Sequence[str]) -> Namespace:
         "python -m quantize audit", description=__doc__, epilog=HELP, allow_abbrev=False,
         formatter_class=RawDescriptionHelpFormatter,
     )  # fmt: skip
-    parser.add_argument("file", type=Path, help="a .tflite file")
+    parser.add_argument("file", type=Path, help="a .tflite file, or runs/NAME for its int8 file")
     parser.add_argument("--says", choices=("int8", "float"), default="", help="what it claims")
     parser.add_argument("--ours", action="store_true", help="it must carry a spec")
     parser.add_argument(
@@ -48,6 +49,8 @@ def run(argv: Sequence[str]) -> tuple[str, int]:
         InputError: no whole TFLite file, or faces that cannot be had.
     """
     given = parse(argv)
+    if given.file.is_dir():
+        given.file /= FILE
     found = report(given.file, Options(given.says, given.ours, given.data, given.split))
     if given.json is not None:
         files.write_json(given.json, found.record())

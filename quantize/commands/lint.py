@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from efld import files, tflite_file
@@ -74,6 +75,8 @@ def _crops(file: Path, given: Namespace) -> tuple[NDArray[Any] | None, str]:
     if spec is not None and given.input_range:
         raise InputError(f"{file}: its spec says {spec.input_range}. Leave out --input-range.")
     if spec is None and given.input_range:
+        if not np.isfinite(given.input_range).all():
+            raise InputError(f"--input-range {given.input_range}: expected two numbers.")
         spec = pictures.spread_over(graph, tuple(given.input_range))
     if spec is None:
         return None, "none: no spec says what values it takes. Give --input-range."

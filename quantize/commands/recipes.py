@@ -62,7 +62,9 @@ def run(argv: Sequence[str]) -> tuple[str, int]:
     given = parse(argv)
     folder = run_folder.locate(given.run)
     if not (folder / FILES["fp32"]).is_file():
-        raise InputError(f"{folder / FILES['fp32']}: no such file. Run `python -m export` first.")
+        raise InputError(
+            f"{folder / FILES['fp32']}: no such file. Run `python -m export {given.run}` first."
+        )
     with TemporaryDirectory(prefix="efld-recipes-") as work:
         recipes, reference = _opened(folder, given, Path(work))
         method = recipes.best_method()
