@@ -2,6 +2,10 @@
 
 Source: Jacob et al., CVPR 2018, section 3. Rounding has no gradient of use; the one of what was
 rounded is taken instead (Bengio et al. 2013, straight-through estimator).
+
+Measured: efld-nano after `python -m train 300w --model efld-nano --init
+pretrained/efld-nano/model.keras --rounding int8 --data DATA/300w --epochs 8 --peak-lr 2e-4` loses
+0.022 points of NME on 300-W full by int8, for 0.045 before; but float went from 4.20 to 4.27 %.
 """
 
 from collections.abc import Callable
