@@ -28,14 +28,16 @@ def fake_int8(model: keras.Model) -> keras.Model:
     A kernel has one scale for each output channel; an activation one, from its extremes over the
     batch. A ReLU rounds once, with its convolution: the file computes both in one op.
     """
-    names = {layer.name: layer for layer in model.layers}
+    by_name = {layer.name: layer for layer in model.layers}
 
     def called(layer: layers.Layer, x: Any, **kwargs: Any) -> Any:
         y = layer(x, **kwargs)
-        rounds = _rounds(layer, names)
+        rounds = _rounds(layer, by_name)
         return FakeInt8(name=f"{layer.name}_fake_int8")(y) if rounds else y
 
-    return _copied(model, lambda one: FakeInt8Weights(one) if _is_weighted(one) else one, called)
+    return _copied(
+        model, lambda one: FakeInt8Weights(one) if isinstance(one, WEIGHTED) else one, called
+    )
 
 
 def exact(model: keras.Model) -> keras.Model:
@@ -87,14 +89,10 @@ def _rounded(x: Any, step: Any) -> Any:
     return x + ops.stop_gradient(ops.round(x / step) * step - x)
 
 
-def _is_weighted(layer: layers.Layer) -> bool:
-    return isinstance(layer, WEIGHTED)
-
-
-def _rounds(layer: layers.Layer, names: dict[str, layers.Layer]) -> bool:
+def _rounds(layer: layers.Layer, by_name: dict[str, layers.Layer]) -> bool:
     """Whether an int8 file has a tensor for what `layer` computes."""
     if isinstance(layer, BatchNorm):
-        follows = names.get(f"{layer.name.removesuffix('_bn')}_act")
+        follows = by_name.get(f"{layer.name.removesuffix('_bn')}_act")
         return follows is None or isinstance(follows, HardSwish)
     if isinstance(layer, FakeInt8Weights):
         return layer.layer.use_bias  # without bias, normalisation follows and is folded into it

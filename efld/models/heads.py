@@ -8,8 +8,8 @@ from efld.geometry import Points
 from efld.models.blocks import Activation, conv_bn, round_channels
 
 # A dense layer on flattened maps is unstable under Adam unless it starts near the mean shape and
-# its output is small: a step moves all of some thousand weights by the learning rate, and with a
-# spread of 0.1 the points by a fifth of the distance of the eyes.
+# its output is small: a step moves all of some thousand weights by the learning rate, and
+# their sum, the points, by as much more.
 SPREAD = 0.01
 DENSE_STDDEV = 0.01
 
