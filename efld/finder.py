@@ -80,13 +80,16 @@ class Found(NamedTuple):
     disagreement_percent: float
 
 
-def find(picture: Picture, model: Landmarker, near: Box | None = None) -> Found | None:
+def find(
+    picture: Picture, model: Landmarker, near: Box | None = None, scout: Landmarker | None = None
+) -> Found | None:
     """Finds the clearest face; small windows are tried where large ones find none for sure.
 
     Args:
         picture: `(height, width)` grey, of any size.
         near: look for the face that this box frames, as landmarks would span it; it may be off by a
             quarter of its side.
+        scout: a quicker model that looks into the windows; `model` looks only where they end.
 
     Returns:
         None where too few windows agree. A face is sure only where the views agree, too: up to
@@ -95,10 +98,12 @@ def find(picture: Picture, model: Landmarker, near: Box | None = None) -> Found 
     Raises:
         InputError: a model for colour, or one that computes NaN.
     """
-    check_grey(model.spec)
+    scout = scout or model
+    for each in (model, scout):
+        check_grey(each.spec)
     best: Found | None = None
-    for clear, windows in _searches(picture, model, near):
-        points, votes = _voted(picture, windows, model)
+    for clear, windows in _searches(picture, scout, near):
+        points, votes = _voted(picture, windows, scout)
         if votes < clear:
             continue
         found = _averaged(picture, points, votes, model)

@@ -95,6 +95,21 @@ def test_of_several_faces_the_one_near_the_box_is_taken() -> None:
     assert finder.find(picture, BrightSquare(), near=Box(200, 200, 50, 50)) is None
 
 
+def test_a_scout_spares_the_model_the_windows() -> None:
+    class Counting(BrightSquare):
+        crops = 0
+
+        def __call__(self, crops: NDArray[Any]) -> Points:
+            self.crops += len(crops)
+            return super().__call__(crops)
+
+    model, face = Counting(), Box(160, 40, 100, 100)
+    found = finder.find(picture_of(300, 200, face), model, scout=BrightSquare(lean=0.02))
+    assert found is not None
+    assert off(found.points, face) < 0.02
+    assert model.crops == 1 + 2 * len(finder.VIEWS)
+
+
 def test_views_average_a_flaw_out_and_show_it() -> None:
     face = Box(60, 40, 100, 100)
     picture = picture_of(240, 200, face)

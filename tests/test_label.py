@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -38,12 +39,16 @@ def put(path: Path, *faces: Box, width: int = 200, height: int = 160) -> Path:
     return path
 
 
+def put_model(run: Path, content: bytes) -> None:
+    run.mkdir()
+    (run / "model.onnx").write_bytes(content)
+
+
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with a teacher and five pictures, one of them black and one cut off."""
     monkeypatch.setattr("efld.runtime.load", Teacher)
-    (tmp_path / "run").mkdir()
-    (tmp_path / "run" / "model.onnx").write_bytes(b"teacher")
+    put_model(tmp_path / "run", b"teacher")
     data = tmp_path / "data"
     put(data / "a.png", PLACE)
     put(data / "train" / "b.jpg", Box(300, 100, 400, 400), width=1000, height=700)
@@ -114,6 +119,35 @@ def test_the_record_says_what_made_the_labels(home: Path) -> None:
     assert made["pictures"]["a"]["disagreement_percent"] < label.LIMIT_PERCENT
     assert made["pictures"]["test/none"] == {"accepted": False, "why": "no clear face"}
     assert "cannot be read: broken.jpg: 10 bytes" in made["pictures"]["broken"]["why"]
+
+
+def test_a_scout_looks_for_the_face_and_the_record_says_so(home: Path) -> None:
+    run(home)
+    alone = written(home)
+    (home / "out").rename(home / "alone")
+    put_model(home / "scout", b"scout")
+    run(home, "--scout", str(home / "scout"))
+    assert {name for name in alone if name != "labels.json"} <= written(home).keys()
+    made = record(home)
+    assert f" --scout {home.name}/scout --limit 2.5" in made["command"]
+    assert made["scout"]["sha256"].startswith("3608e4bd0e69")  # echo -n scout | sha256sum
+    with pytest.raises(InputError, match="made with another command and scout"):
+        run(home)
+
+
+def test_a_scout_of_other_points_is_refused(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put_model(home / "scout", b"scout")
+
+    def load(path: Path) -> Teacher:
+        model = Teacher(path)
+        if path.parent.name == "scout":
+            model.spec = replace(model.spec, scheme="98")
+        return model
+
+    monkeypatch.setattr("efld.runtime.load", load)
+    with pytest.raises(InputError, match=r"scout: finds the points of 98, expected .* 68"):
+        run(home, "--scout", str(home / "scout"))
+    assert not (home / "out").exists()
 
 
 def test_a_doubtful_label_is_left_out(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
