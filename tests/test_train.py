@@ -4,10 +4,12 @@ import csv
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -125,6 +127,32 @@ def test_a_killed_run_resumes_to_the_same_end(finished: Path, tmp_path: Path) ->
         expected = [float(row[column]) for row in whole]
         # Equal seeds, steps and schedule: only the order of sums in threads differs.
         assert [float(row[column]) for row in resumed] == pytest.approx(expected, rel=0.02)
+
+
+def test_a_run_says_whose_weights_it_began_with(finished: Path, tmp_path: Path) -> None:
+    spec = ModelSpec.read(finished / "spec.json")
+    replace(spec, licence="research only (there)").write(finished / "spec.json")
+    tiny = {"faces": 40, "batch": 8, "epochs": 1, "epoch_steps": 1, "validation": 0.2}
+    config = changed(PRESETS["smoke"], {**tiny, "init": str(finished / "model.keras")})
+    run = tmp_path / "run"
+    loop.train(config, run, resume=False, overwrite=False, say=lambda _: None)
+    spec.write(finished / "spec.json")
+    begun = ModelSpec.read(run / "spec.json")
+    weights = f"weights of efld-nano {spec.weights_sha256[:8]}"
+    assert begun.data == ("embedded synthetic faces (40 faces)", weights, *spec.data)
+    assert begun.licence == "none: rendered faces only; research only (there)"
+
+
+def test_weights_of_unknown_origin_are_no_beginning(finished: Path, tmp_path: Path) -> None:
+    weights = tmp_path / "model.keras"
+    config = changed(PRESETS["smoke"], {"faces": 40, "init": str(weights)})
+    shutil.copy(finished / "spec.json", tmp_path)
+    weights.write_bytes(b"other")
+    with pytest.raises(InputError, match=r"model.keras: has sha256 d9298a10, expected .* beside"):
+        loop.train(config, tmp_path / "run", resume=False, overwrite=False, say=lambda _: None)
+    weights.unlink()
+    with pytest.raises(InputError, match=r"model.keras: no such file"):
+        loop.train(config, tmp_path / "run", resume=False, overwrite=False, say=lambda _: None)
 
 
 def test_the_other_backend_trains_too(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from efld.errors import InputError
 
 SCHEMA = 2
 ROUNDINGS = ("", "int8")
+PATHS = frozenset({"data", "extra", "init"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,12 +68,12 @@ class TrainConfig:
         files.write_json(path, {"schema": SCHEMA, **record})
 
     def command(self) -> str:
-        """The shortest command that gives this config; datasets by their last two folders."""
+        """The shortest command that gives this config; paths by their last two parts."""
         name, preset = min(PRESETS.items(), key=lambda item: len(self.changes(item[1])))
         words = ["python", "-m", "train", name]
         for choice, value in self.changes(preset).items():
             for one in value if isinstance(value, tuple) else (value,):
-                shown = label(Path(one)) if choice in {"data", "extra"} else str(one)
+                shown = label(Path(one)) if choice in PATHS else str(one)
                 words += ["--" + choice.replace("_", "-"), shown]
         return shlex.join(words)
 

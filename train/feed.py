@@ -7,13 +7,15 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from efld import attributes
+from efld import attributes, files
 from efld.data import datasets
 from efld.data.batches import Array, Batch, Regions, Source, Targets, cut_regions
 from efld.data.faces import Face
+from efld.errors import InputError
 from efld.losses import POSE_LOSSES
 from efld.models.pose_branch import JointModel
 from efld.pose import head_pose
+from efld.spec import ModelSpec
 from train.config import TrainConfig
 
 Say = Callable[[str], None]
@@ -43,9 +45,29 @@ def load(config: TrainConfig, say: Say) -> Data:
         weaker = [face for faces, _ in found for face in faces]
         sources.append(Source(regions_of(weaker, config), until))
     say(f"{' + '.join(names)}; {len(held)} held out for validation")
-    return Data(
-        sources, regions_of(held, config), tuple(names), datasets.all_terms([root, *extras])
-    )
+    terms = datasets.all_terms([root, *extras])
+    if config.init:
+        earlier = begun_with(Path(config.init))
+        names = list(dict.fromkeys([*names, *earlier.data]))
+        terms = datasets.united([terms, earlier.licence])
+    return Data(sources, regions_of(held, config), tuple(names), terms)
+
+
+def begun_with(weights: Path) -> ModelSpec:
+    """The spec of weights that a run starts from, their name among its data.
+
+    Raises:
+        InputError: no such file, no spec beside it, or one of other weights.
+    """
+    if not weights.is_file():
+        raise InputError(f"{weights}: no such file. Give the model.keras of a run.")
+    spec = ModelSpec.read(weights.with_name("spec.json"))
+    if (found := files.sha256(weights)) != spec.weights_sha256:
+        raise InputError(
+            f"{weights}: has sha256 {found[:8]}, expected {spec.weights_sha256[:8]} as in the "
+            "spec.json beside it, which says what they saw. Give the model.keras of a run."
+        )
+    return replace(spec, data=(f"weights of {spec.model} {found[:8]}", *spec.data))
 
 
 def _usable(

@@ -143,7 +143,12 @@ def terms(root: Path | None) -> str:
 
 def all_terms(roots: Iterable[Path | None]) -> str:
     """The terms of several datasets, each once."""
-    return "; ".join(dict.fromkeys(one for root in roots for one in terms(root).split("; ")))
+    return united(terms(root) for root in roots)
+
+
+def united(several: Iterable[str]) -> str:
+    """Terms that `terms` gave, each once."""
+    return "; ".join(dict.fromkeys(one for terms in several for one in terms.split("; ")))
 
 
 def _labels(root: Path | None) -> dict[str, Any] | None:
