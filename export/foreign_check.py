@@ -20,6 +20,7 @@ from export.foreign_model import ForeignModel
 from export.foreign_spec import ORIGINS_PX, PREPROCESS, UNITS, Told
 
 FACES = 256
+FIRST_FACES = 32  # of them: what is surely worse there is not tried on the others
 BOX_FACTORS = (1.0, 1.1, 1.2, 1.3, 1.4, 1.5)
 GROSS = 1.5  # times the NME of something else that could be said: that is meant, surely
 LEAST_GAIN = 0.02  # of the NME: less is not worth a word
@@ -47,22 +48,37 @@ def check(foreign: ForeignModel, root: Path, origin_px: float | None) -> Check:
         InputError: no training faces, or the file does far better when read in another way, or
             does not find the points in any.
     """
-    trial = _Trial(foreign, _training(root, foreign))
+    faces = _training(root, foreign)
+    trial, first = _Trial(foreign, faces), _Trial(foreign, faces[:FIRST_FACES])
     told = trial.origin() if origin_px is None else replace(foreign.told, origin_px=origin_px)
-    own = trial.of(told)
-    others = {flag: trial.of(other) for flag, other in _others(told) if trial.finite(other)}
-    where = f"{len(own)} training faces of {label(root)}"
-    best = _best_of_each(others)
-    _refuse_gross(foreign.path, own, {flag: others[flag] for flag in best}, where)
-    better = [flag for flag in best if _is_better(own, others[flag])]
-    warning = _warning(own, {flag: others[flag] for flag in better}, where)
+    ways = dict(_others(told))
+    at_first = first.compared(told, ways, label(root))
+    near = {flag: ways[flag] for flag in at_first.others if not at_first.is_worse(flag)}
+    found = trial.compared(told, near, label(root))
+    better = [flag for flag in found.best if _is_better(found.own, found.others[flag])]
+    warning = _warning(found.own, {flag: found.others[flag] for flag in better}, found.where)
     return Check(told, warning, {
-        "faces": len(own),
+        "faces": len(found.own),
+        "first_faces": len(at_first.own),
         "origin": "measured" if origin_px is None else "given",
-        "nme_percent": own.mean(),
-        "others_nme_percent": {flag: errors.mean() for flag, errors in others.items()},
+        "nme_percent": found.own.mean(),
+        "others_nme_percent": _means(found.others),
+        "others_nme_percent_at_first": _means(at_first.others),
         "better": better,
     })  # fmt: skip
+
+
+class _Compared(NamedTuple):
+    """The errors of what the user says, and of what else could be said."""
+
+    own: Errors
+    others: dict[str, Errors]  # by the flag that says it
+    best: list[str]  # of each kind of flag
+    where: str
+
+    def is_worse(self, flag: str) -> bool:
+        """Beyond doubt."""
+        return difference(self.own, self.others[flag]).high < 0
 
 
 def _training(root: Path, foreign: ForeignModel) -> list[Face]:
@@ -81,18 +97,38 @@ class _Trial:
 
     def __init__(self, foreign: ForeignModel, faces: list[Face]) -> None:
         self._foreign = foreign
-        factors = dict.fromkeys((foreign.told.box_factor, *BOX_FACTORS))
-        spec = foreign.spec
-        views = [View(spec.input_px, factor, channels=spec.channels) for factor in factors]
-        cut = evaluate.cut_views(faces, views)
-        self._crops: dict[float, Crops] = {view.box_factor: cut[view] for view in views}
+        self._faces = faces
+        self._crops: dict[float, Crops] = {}
         self._raw: dict[tuple[str, float], NDArray[np.float32]] = {}
+
+    def compared(self, told: Told, ways: dict[str, Told], data: str) -> _Compared:
+        """What is said, and other ways to read the file, but those in which it computes NaN.
+
+        Args:
+            data: for messages, a dataset's label.
+
+        Raises:
+            InputError: the file does far better in another way, or finds the points in none.
+        """
+        own = self.of(told)
+        others = {flag: self.of(way) for flag, way in ways.items() if self.finite(way)}
+        where = f"{len(own)} training faces of {data}"
+        found = _Compared(own, others, _best_of_each(others), where)
+        _refuse_gross(self._foreign.path, found)
+        return found
+
+    def crops(self, box_factor: float) -> Crops:
+        if box_factor not in self._crops:
+            spec = self._foreign.spec
+            view = View(spec.input_px, box_factor, channels=spec.channels)
+            self._crops[box_factor] = evaluate.cut_views(self._faces, [view])[view]
+        return self._crops[box_factor]
 
     def raw(self, told: Told) -> NDArray[np.float32]:
         key = told.preprocess, told.box_factor
         if key not in self._raw:
-            crops = self._crops[told.box_factor]
-            self._raw[key] = self._foreign.read_as(told).raw(crops.images)
+            images = self.crops(told.box_factor).images
+            self._raw[key] = self._foreign.read_as(told).raw(images)
         return self._raw[key]
 
     def finite(self, told: Told) -> bool:
@@ -105,7 +141,7 @@ class _Trial:
             InputError: the file computes NaN or infinity.
         """
         points = self._foreign.read_as(told).placed(self.raw(told))
-        return metrics.nme_percent(points, self._crops[told.box_factor].truth, told.scheme)
+        return metrics.nme_percent(points, self.crops(told.box_factor).truth, told.scheme)
 
     def origin(self) -> Told:
         """What is said, with the origin that fits best; the exact one where none is better."""
@@ -151,19 +187,25 @@ def _is_better(own: Errors, other: Errors) -> bool:
     return gain.low > 0 and gain.mean > LEAST_GAIN * own.mean()
 
 
-def _refuse_gross(path: Path, own: Errors, best: dict[str, Errors], where: str) -> None:
-    flag = min(best, key=lambda flag: float(best[flag].mean()))
-    least = float(min(own.mean(), best[flag].mean()))
+def _refuse_gross(path: Path, found: _Compared) -> None:
+    own = float(found.own.mean())
+    means = {"what is given": own, **_means({flag: found.others[flag] for flag in found.best})}
+    flag = min(means, key=means.__getitem__)
+    least = means[flag]
     if least > HOPELESS_PERCENT:
         raise InputError(
-            f"{path}: NME {own.mean():.1f} % on {where}, at best {least:.1f} % with another flag, "
+            f"{path}: NME {own:.1f} % on {found.where}, at best {least:.1f} % with {flag}, "
             f"expected below {HOPELESS_PERCENT:g} %. Are --points and --output right?"
         )
-    if own.mean() > GROSS * least:
+    if own > GROSS * least:
         raise InputError(
-            f"{path}: NME {own.mean():.2f} % on {where} as given, {least:.2f} % with {flag}. "
+            f"{path}: NME {own:.2f} % on {found.where} as given, {least:.2f} % with {flag}. "
             "Give that."
         )
+
+
+def _means(errors: dict[str, Errors]) -> dict[str, float]:
+    return {flag: float(each.mean()) for flag, each in errors.items()}
 
 
 def _warning(own: Errors, better: dict[str, Errors], where: str) -> str:
