@@ -17,6 +17,7 @@ from efld.spec import ModelSpec
 SCHEMA = 2
 CONFIG_SCHEMA = 2  # of what `python -m train` writes
 CARD, RECORD = "README.md", "card.json"
+CALIBRATION = "calibration.json"  # that `python -m quantize RUN --data DATA` writes
 PRETRAINED = Path("pretrained")
 ARTEFACTS = {
     "Keras": "model.keras",
@@ -54,15 +55,13 @@ def measure(run: Path, data: Path, command: str, name: str | None = None) -> dic
         row["file"] = Path(row["file"]).name
     speed = host.measure([path for path in paths if path.suffix == ".tflite"], starts=1)
     quantized = files.read_json(run / "quantize.json", 2, "python -m quantize")
-    training = files.read_json(run / "config.json", CONFIG_SCHEMA, "python -m train")
     spec = ModelSpec.read(run / "spec.json")
     return {
         "schema": SCHEMA,
         "name": name or spec.model,
         "command": command,
         "spec": asdict(spec),
-        "training": {"command": training["command"], "versions": training["versions"]},
-        "seed": training["config"]["seed"],
+        **_training(run, PRETRAINED / (name or spec.model), spec),
         "calibration": quantized["calibration_data"],
         "normaliser": accuracy.NORMALISER,
         "accuracy": rows,
@@ -74,10 +73,24 @@ def measure(run: Path, data: Path, command: str, name: str | None = None) -> dic
     }
 
 
+def _training(run: Path, published: Path, spec: ModelSpec) -> dict[str, Any]:
+    """How the weights were made: by the run, or as their card says that is published already."""
+    if not (run / "config.json").exists() and (published / RECORD).is_file():
+        earlier = files.read_json(published / RECORD, SCHEMA, "python -m benchmark card")
+        if earlier["spec"]["weights_sha256"] == spec.weights_sha256:
+            return {"training": earlier["training"], "seed": earlier["seed"]}
+    record = files.read_json(run / "config.json", CONFIG_SCHEMA, "python -m train")
+    training = {"command": record["command"], "versions": record["versions"]}
+    return {"training": training, "seed": record["config"]["seed"]}
+
+
 def publish(run: Path, record: dict[str, Any]) -> Path:
-    """Copies weights and spec to `pretrained/<name>/` and writes card and record beside them."""
+    """Copies weights, spec and kept calibration to `pretrained/<name>/`, and writes the card."""
     folder = PRETRAINED / record["name"]
-    for name in ("model.keras", "spec.json"):
+    for name in ("model.keras", "spec.json", CALIBRATION):
+        if name == CALIBRATION and not (run / name).is_file():  # int8's scales are of rendered faces
+            (folder / name).unlink(missing_ok=True)
+            continue
         with files.whole(folder / name) as temporary:
             shutil.copyfile(run / name, temporary)
     files.write_json(folder / RECORD, record)

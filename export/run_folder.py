@@ -10,6 +10,7 @@ from efld.files import sha256
 RUNS = Path("runs")
 PRETRAINED = Path("pretrained")
 WEIGHTS, SPEC = "model.keras", "spec.json"
+CALIBRATION = "calibration.json"  # of real faces, beside published weights
 FOREIGN = "source"  # a foreign model's file in its run, without suffix; and the name of its step
 
 
@@ -67,8 +68,10 @@ def _refresh(source: Path, folder: Path) -> None:
             f"{folder}: holds a training run, which the pretrained model would overwrite. "
             f"Give {folder}/ to use that run, or rename it to use the pretrained one."
         )
-    for name in (SPEC, WEIGHTS):
+    for name in (SPEC, WEIGHTS, CALIBRATION):
         target = folder / name
-        if not target.is_file() or sha256(target) != sha256(source / name):
+        if not (source / name).is_file():
+            target.unlink(missing_ok=True)
+        elif not target.is_file() or sha256(target) != sha256(source / name):
             with files.whole(target) as temporary:
                 shutil.copyfile(source / name, temporary)

@@ -4,10 +4,12 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from importlib import metadata
 from pathlib import Path
 from typing import Any, NoReturn
 
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from efld import files, runtime, tflite_file
@@ -17,11 +19,13 @@ from efld.evaluate import Crops
 from efld.runtime import LandmarkModel, in_range
 from export.chain import Evaluation, read_record
 from export.conversion import FILES, Say
+from export.run_folder import CALIBRATION
 from export.steps import Reference, Step, measure
 from quantize import calibration, lint, recipe
 from quantize.audit import Audit, audit
 from quantize.audit.finding import counted, lines
-from quantize.calibration import METHODS, CalibrationFaces, ranges
+from quantize.calibration import CalibrationFaces
+from quantize.kept import Calibrated
 from quantize.layers import layer_errors
 from quantize.making import Maker
 from quantize.recipe import FloatOp
@@ -78,6 +82,8 @@ class _Job:
     run: Path
     fp32: LandmarkModel
     faces: CalibrationFaces
+    kept: Calibrated | None
+    data: str  # where `faces` are from
     options: Options
     work: Path
     say: Say
@@ -108,16 +114,30 @@ class _Job:
     def path(self) -> Path:
         return self.work / FILE
 
+    @cached_property
+    def _images(self) -> NDArray[Any]:
+        spec = self.fp32.spec
+        return in_range(calibration.cut(self.faces.calibrate, spec).images, spec)
+
+    @cached_property
+    def calibrated(self) -> Calibrated:
+        """What was kept, or else is seen on the calibration faces."""
+        if self.kept is not None:
+            self.say(
+                f"calibration on {len(self.kept.ids)} training faces of {self.kept.data}, as kept "
+                f"in {self.run / CALIBRATION}; --data takes others"
+            )
+            return self.kept
+        self.say(f"calibration on {len(self.faces.calibrate)} training faces")
+        return Calibrated.observed(self.fp32, self._images, self.faces.ids, self.data)
+
     def _trials(self, graph: Graph, kernel: Ops, bar: "tqdm[NoReturn]") -> Trials:
         spec = self.fp32.spec
-        self.say(f"calibration on {len(self.faces.calibrate)} training faces")
-        images = in_range(calibration.cut(self.faces.calibrate, spec).images, spec)
-        troubles = lint.findings(self.fp32.path, images)
+        troubles = lint.findings(self.fp32.path, self._images)
         self.say("\n".join([f"{self.fp32.path}: {counted(troubles)}", *lines(troubles)]))
-        found = calibration.observe(self.fp32.path, images)
-        summed = {name: ranges(found, method) for name, method in METHODS.items()}
+        summed = self.calibrated.ranges
         held_out = Reference.of(self.fp32, calibration.cut(self.faces.choose, spec))
-        maker = Maker(self.fp32, self.faces.ids, calibration.means(found))
+        maker = Maker(self.fp32, self.calibrated.ids, self.calibrated.means)
         sample = self.work / "sample.tflite"
         planned = [FloatOp(graph.names[i], graph.kinds[i], "kernel") for i in sorted(kernel)]
         maker.write(sample, planned, summed[next(iter(summed))])
@@ -135,7 +155,7 @@ class _Job:
     def _rows(self, trials: Trials, choice: Choice) -> Iterator[Trial]:
         held = trials.held_out
         yield Trial("none (float32)", held.nme_percent(held.points), 0.0)
-        for method in METHODS:
+        for method in trials.ranges:
             result = trials.measure(Plan(choice.plan.floats, method))
             yield Trial(method, result.nme_percent, result.mean_px)
             self.say(f"{method}: NME {result.nme_percent:.3f} % on held-out training faces")
@@ -163,15 +183,19 @@ def quantize(run: Path, evaluation: Evaluation, options: Options, say: Say) -> l
     crops = evaluation.crops(fp32.spec)
     _check_same_faces(run, exported["data"], evaluation.to_record(crops))
     faces = _faces(evaluation, crops, options)
+    kept = None
+    if evaluation.root is None and (run / CALIBRATION).is_file():
+        kept = Calibrated.read(run / CALIBRATION, fp32)
     with files.workspace(run, "quantize") as work:
-        job = _Job(run, fp32, faces, options, work, say)
+        job = _Job(run, fp32, faces, kept, exported["data"]["root"], options, work, say)
         started = time.perf_counter()
         choice, trials = job.choose()
         seconds = time.perf_counter() - started
         result = _judge(job, choice, Reference.of(fp32, crops), seconds)
         job.path.replace(run / FILE)
-    data = exported["data"]["root"]
-    files.write_json(run / RECORD, _record(job, choice, trials, result, data))
+    if evaluation.root is not None:
+        job.calibrated.keep(run / CALIBRATION, choice.plan.method, fp32)
+    files.write_json(run / RECORD, _record(job, choice, trials, result))
     plot.write(run / PLOT, choice.search)
     return [*steps, result.step]
 
@@ -250,7 +274,7 @@ def check(step: Step, found: Audit, fp32_nme_percent: float, max_nme_drop: float
 
 
 def _record(
-    job: _Job, choice: Choice, trials: Sequence[Trial], result: _Result, data: str
+    job: _Job, choice: Choice, trials: Sequence[Trial], result: _Result
 ) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
@@ -258,8 +282,8 @@ def _record(
         "weights_sha256": job.fp32.spec.weights_sha256,
         "fp32_sha256": files.sha256(job.fp32.path),
         "options": asdict(job.options),
-        "calibration_data": data,
-        "calibration_ids": list(job.faces.ids),
+        "calibration_data": job.calibrated.data,
+        "calibration_ids": list(job.calibrated.ids),
         "method": choice.plan.method,
         "trials": [asdict(trial) for trial in trials],
         "held_out_faces": len(job.faces.choose),

@@ -1,6 +1,7 @@
 """Model cards and the README say what was measured."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,33 @@ def test_a_run_that_was_not_exported_has_no_card(tmp_path: Path) -> None:
         card.measure(tmp_path, tmp_path, "")
     with pytest.raises(InputError, match="expected a name such as efld-small"):
         card.measure(tmp_path, tmp_path, "", name="../x")
+
+
+def test_kept_calibration_is_published_with_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run = tmp_path / "run"
+    for name in ("model.keras", "spec.json", card.CALIBRATION):
+        with files.whole(run / name) as path:
+            path.write_text(name)
+    published = card.publish(run, record()) / card.CALIBRATION
+    assert published.read_text() == card.CALIBRATION
+    (run / card.CALIBRATION).unlink()
+    card.publish(run, record())
+    assert not published.exists()
+
+
+def test_a_published_model_is_measured_again_without_its_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    spec = ModelSpec(model="x", input_px=112, weights_sha256="00")
+    files.write_json(tmp_path / "pretrained" / "x" / card.RECORD, record())
+    found = card._training(tmp_path / "run", Path("pretrained/x"), spec)
+    assert found == {"training": record()["training"], "seed": 0}
+    with pytest.raises(InputError, match="config.json: no such file"):
+        card._training(tmp_path / "run", Path("pretrained/x"), replace(spec, weights_sha256="01"))
 
 
 def test_readme_has_the_figures_of_the_cards() -> None:

@@ -1,6 +1,7 @@
 """What each choice of a recipe brings, on faces held out of training."""
 
 import re
+import shlex
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -24,6 +25,7 @@ from train.feed import Say
 # percent, and no more.
 BUDGET = replace(PRESETS["300w"], epochs=30, epoch_steps=40, average=0.99, validation=0.15)
 RECIPE = "the recipe"
+SEEDS = [0, 1]
 # Each row changes one thing.
 ROWS: Mapping[str, Mapping[str, Any]] = MappingProxyType({
     RECIPE: {},
@@ -42,6 +44,7 @@ ROWS: Mapping[str, Mapping[str, Any]] = MappingProxyType({
     "no rotation": {"rotation_deg": 0.0},
     "no occluding box": {"occlusion": 0.0},
     "no light, blur, noise": {"light": 0.0, "blur": 0.0, "noise": 0.0},
+    "warps to other faces' shapes": {"shape": 0.5},
     "l1": {"loss": "l1"},
     "l2": {"loss": "l2"},
     "adaptive wing, symmetric": {"loss": "awing-symmetric"},
@@ -96,7 +99,7 @@ def parse(argv: Sequence[str]) -> Namespace:
     parser.add_argument("--extra", action="append", default=[], help="as for training")
     parser.add_argument("--model", default=BUDGET.model, help="default: %(default)s")
     parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS), help="default: all")
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1], help="default: 0 1")
+    parser.add_argument("--seeds", nargs="+", type=int, default=SEEDS, help="default: 0 1")
     parser.add_argument(
         "--out", type=Path, default=Path("runs/ablation"), help="folder of the runs"
     )
@@ -164,7 +167,12 @@ def command(given: Namespace) -> str:
     """The command of a table, datasets by their last two folders."""
     words = ["python -m train ablation", "--data", datasets.label(given.data)]
     words += [word for root in given.extra for word in ("--extra", datasets.label(Path(root)))]
-    return " ".join([*words, "--model", given.model])
+    words += ["--model", given.model]
+    if given.rows != list(ROWS):
+        words += ["--rows", *map(shlex.quote, given.rows)]
+    if given.seeds != SEEDS:
+        words += ["--seeds", *map(str, given.seeds)]
+    return " ".join(words)
 
 
 def _line(row: Row, recipe: Row) -> str:

@@ -13,7 +13,10 @@ from quantize.chain import Options
 from quantize.commands import flags
 from quantize.search.cost import DEFAULT, Objective
 
-HELP = """examples:
+HELP = """Without --data a run is calibrated by its calibration.json, which pretrained models bring and
+which --data writes; where there is none, on rendered faces.
+
+examples:
   python -m quantize efld-small                the pretrained model, after python -m export
   python -m quantize runs/NAME --data DATA/300w --split common
   python -m quantize runs/NAME --data DATA/300w --max-nme-drop 0.03 --objective host-latency

@@ -1,0 +1,130 @@
+"""What calibration pictures say of a float file, and `calibration.json`, which keeps it.
+
+The numbers are not the pictures: kept beside published weights they give their int8 file the scales
+of real faces, where only rendered ones are at hand.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from efld import files, tflite_file
+from efld.errors import InputError
+from efld.runtime import LandmarkModel
+from quantize import calibration
+from quantize.calibration import METHODS, Range
+from quantize.recipe import WITH_WEIGHTS
+from quantize.weighted import Floats
+
+SCHEMA = 1
+DIGITS = 9  # a float32 is the same after them
+
+
+@dataclass(frozen=True, eq=False)
+class Calibrated:
+    """Numbers of a float file over calibration pictures, rounded to what is kept of them."""
+
+    data: str  # the dataset's label
+    ids: tuple[str, ...]  # of the pictures
+    ranges: Mapping[str, Mapping[str, Range]]  # by method and tensor
+    means: Mapping[str, Floats]  # by tensor: for `bias.correct`
+
+    @classmethod
+    def observed(
+        cls, fp32: LandmarkModel, images: NDArray[Any], ids: tuple[str, ...], data: str
+    ) -> Self:
+        """Runs the float file on pictures in its input range, `(pictures, px, px, channels)`."""
+        found = calibration.observe(fp32.path, images)
+        ranges = {
+            method: {
+                name: (_rounded(low), _rounded(high))
+                for name, (low, high) in calibration.ranges(found, sum_up).items()
+            }
+            for method, sum_up in METHODS.items()
+        }
+        means = {
+            name: [_rounded(value) for value in _by_channel(found[name].mean)]
+            for name in _read_by_layers(fp32.path)
+        }
+        return cls(data, ids, ranges, _everywhere(means, fp32.path))
+
+    def keep(self, path: Path, method: str, fp32: LandmarkModel) -> None:
+        """Writes what one method of summing up needs."""
+        means = {name: _by_channel(mean) for name, mean in self.means.items()}
+        files.write_json(path, {
+            "schema": SCHEMA,
+            "weights_sha256": fp32.spec.weights_sha256,
+            "data": self.data,
+            "ids": list(self.ids),
+            "method": method,
+            "ranges": {name: _text(ends) for name, ends in self.ranges[method].items()},
+            "channel_means": {name: _text(mean) for name, mean in means.items()},
+        })  # fmt: skip
+
+    @classmethod
+    def read(cls, path: Path, fp32: LandmarkModel) -> Self:
+        """
+        Raises:
+            InputError: numbers of other weights, or not of all tensors of the float file.
+        """
+        record = files.read_json(path, SCHEMA, "python -m quantize RUN --data DATA")
+        if record["weights_sha256"] != fp32.spec.weights_sha256:
+            raise InputError(
+                f"{path}: is of the weights {record['weights_sha256'][:8]}, expected those of "
+                f"{fp32.path}, {fp32.spec.weights_sha256[:8]}. Remove it, or give --data."
+            )
+        ranges = {name: _numbers(text) for name, text in record["ranges"].items()}
+        means = {name: _numbers(text) for name, text in record["channel_means"].items()}
+        if lacking := [*(_computed(fp32.path) - ranges.keys()),
+                       *(_read_by_layers(fp32.path) - means.keys())]:  # fmt: skip
+            raise InputError(
+                f"{path}: has no numbers of {min(lacking)}, which {fp32.path} computes: another "
+                "version of the converter named it. Give --data."
+            )
+        pairs = {name: (low, high) for name, (low, high) in ranges.items()}
+        method = {record["method"]: pairs}
+        return cls(record["data"], tuple(record["ids"]), method, _everywhere(means, fp32.path))
+
+
+def _computed(fp32: Path) -> set[str]:
+    graph = tflite_file.read(fp32).subgraphs[0]
+    return {tflite_file.tensor_name(graph.tensors[op.outputs[0]]) for op in graph.operators}
+
+
+def _read_by_layers(fp32: Path) -> set[str]:
+    """The tensors that convolutions and dense layers read."""
+    model = tflite_file.read(fp32)
+    graph = model.subgraphs[0]
+    return {
+        tflite_file.tensor_name(graph.tensors[op.inputs[0]])
+        for op in graph.operators
+        if tflite_file.op_name(model, op) in WITH_WEIGHTS
+    }
+
+
+def _by_channel(mean: Floats) -> Floats:
+    return np.asarray(mean.mean(axis=tuple(range(mean.ndim - 1))))
+
+
+def _everywhere(means: Mapping[str, list[float]], fp32: Path) -> dict[str, Floats]:
+    """Means of channels as pictures: of the size of each tensor, and the same at every place."""
+    tensors = tflite_file.read(fp32).subgraphs[0].tensors
+    shapes = {tflite_file.tensor_name(tensor): tuple(tensor.shape[1:]) for tensor in tensors}
+    return {name: np.broadcast_to(np.array(mean), shapes[name]) for name, mean in means.items()}
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.{DIGITS}g}")
+
+
+def _text(values: Any) -> str:
+    """Numbers on one line: a record of a number a line has thousands of lines."""
+    return " ".join(f"{value:.{DIGITS}g}" for value in values)
+
+
+def _numbers(text: str) -> list[float]:
+    return [float(word) for word in text.split()]

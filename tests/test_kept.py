@@ -1,0 +1,123 @@
+"""Scales of real faces travel with weights, as numbers."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from efld import files
+from efld.data import datasets
+from efld.errors import InputError
+from export import run_folder
+from export.chain import Evaluation
+from quantize import chain
+from tests import tiny_run
+
+RENDERED = Evaluation(None, "common")
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A run that was quantised with data, then exported without.
+
+    What stands for the rendered faces are those of the tiny dataset, other ones for calibration.
+    """
+    run = Path(shutil.copytree(tiny_run.quantized("dense"), tmp_path / "run"))
+    real = {"open": datasets.open_faces, "train": datasets.training_faces}
+    root = tiny_run.faces_root()
+    monkeypatch.setattr("export.chain.open_faces", lambda _, split: real["open"](root, split))
+    monkeypatch.setattr(chain, "training_faces", lambda *_: real["train"](root)[::-1][:40])
+    record = files.read_json(run / "export.json", 1, "")
+    record["data"] |= {"root": datasets.label(None)}
+    files.write_json(run / "export.json", record)
+    return run
+
+
+def quantize(run: Path) -> tuple[str, dict[str, Any]]:
+    said: list[str] = []
+    chain.quantize(run, RENDERED, tiny_run.OPTIONS, said.append)
+    return "\n".join(said), files.read_json(run / chain.RECORD, chain.SCHEMA, "")
+
+
+def test_without_data_kept_numbers_give_the_file_of_the_data(run: Path) -> None:
+    with_data = (run / chain.FILE).read_bytes()
+    before = files.read_json(run / chain.RECORD, chain.SCHEMA, "")
+    kept = (run / run_folder.CALIBRATION).read_bytes()
+    (run / chain.FILE).unlink()
+    said, record = quantize(run)
+    assert "calibration on 24 training faces of" in said
+    assert "as kept in" in said
+    assert (run / chain.FILE).read_bytes() == with_data
+    for what in ("calibration_data", "calibration_ids", "method"):
+        assert record[what] == before[what]
+    assert [trial["method"] for trial in record["trials"]] == ["none (float32)", record["method"]]
+    assert (run / run_folder.CALIBRATION).read_bytes() == kept
+
+
+def test_without_kept_numbers_other_faces_calibrate(run: Path) -> None:
+    with_data = (run / chain.FILE).read_bytes()
+    (run / run_folder.CALIBRATION).unlink()
+    said, record = quantize(run)
+    assert "as kept in" not in said
+    assert record["calibration_data"] == "embedded synthetic faces"
+    assert (run / chain.FILE).read_bytes() != with_data
+    assert not (run / run_folder.CALIBRATION).exists()
+
+
+def test_kept_numbers_hold_no_picture(run: Path) -> None:
+    kept = json.loads((run / run_folder.CALIBRATION).read_text())
+    assert kept["data"].endswith("300w")
+    assert len(kept["ids"]) == 24
+    channels = max(len(text.split()) for text in kept["channel_means"].values())
+    assert channels < tiny_run.INPUT_PX**2  # no map of places
+
+
+def of_other_weights(kept: dict[str, Any]) -> None:
+    kept["weights_sha256"] = "0" * 64
+
+
+def without_a_tensor(kept: dict[str, Any]) -> None:
+    kept["ranges"].popitem()
+
+
+def without_a_mean(kept: dict[str, Any]) -> None:
+    kept["channel_means"].popitem()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (of_other_weights, r"calibration.json: is of the weights 00000000, .* or give --data"),
+        (without_a_tensor, r"calibration.json: has no numbers of .* Give --data"),
+        (without_a_mean, r"calibration.json: has no numbers of .* Give --data"),
+    ],
+)
+def test_numbers_that_do_not_fit_are_refused(
+    run: Path, spoil: Callable[[dict[str, Any]], None], message: str
+) -> None:
+    path = run / run_folder.CALIBRATION
+    kept = json.loads(path.read_text())
+    spoil(kept)
+    files.write_json(path, kept)
+    with pytest.raises(InputError, match=message):
+        quantize(run)
+
+
+def test_a_pretrained_model_brings_its_numbers(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    source = tmp_path / "pretrained" / "tiny"
+    source.mkdir(parents=True)
+    names = (run_folder.WEIGHTS, run_folder.SPEC, run_folder.CALIBRATION)
+    for name in names:
+        shutil.copy(run / name, source)
+    folder = run_folder.prepare("tiny")
+    for name in names:
+        assert (folder / name).read_bytes() == (source / name).read_bytes()
+    (source / run_folder.CALIBRATION).unlink()
+    run_folder.prepare("tiny")
+    assert not (folder / run_folder.CALIBRATION).exists()
