@@ -273,9 +273,7 @@ def check(step: Step, found: Audit, fp32_nme_percent: float, max_nme_drop: float
         raise StepError(f"step int8: {'; '.join(faults)}.")
 
 
-def _record(
-    job: _Job, choice: Choice, trials: Sequence[Trial], result: _Result
-) -> dict[str, Any]:
+def _record(job: _Job, choice: Choice, trials: Sequence[Trial], result: _Result) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "model": job.fp32.spec.model,

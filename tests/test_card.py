@@ -96,7 +96,7 @@ def test_a_published_model_is_measured_again_without_its_training(
     files.write_json(tmp_path / "pretrained" / "x" / card.RECORD, record())
     found = card._training(tmp_path / "run", Path("pretrained/x"), spec)
     assert found == {"training": record()["training"], "seed": 0}
-    with pytest.raises(InputError, match="config.json: no such file"):
+    with pytest.raises(InputError, match=r"config\.json: no such file"):
         card._training(tmp_path / "run", Path("pretrained/x"), replace(spec, weights_sha256="01"))
 
 

@@ -48,7 +48,14 @@ def test_rounding_lets_the_gradient_through() -> None:
 
 
 @pytest.mark.parametrize(
-    "layer", [layers.Conv2D(4, 3), layers.DepthwiseConv2D(3), layers.Dense(4)], ids=lambda x: x.name
+    "layer",
+    [
+        layers.Conv2D(4, 3),
+        layers.Conv2D(4, 3, dilation_rate=2, name="dilated"),
+        layers.DepthwiseConv2D(3),
+        layers.Dense(4),
+    ],
+    ids=lambda layer: layer.name,
 )
 def test_a_kernel_has_one_scale_for_each_output_channel(layer: layers.Layer) -> None:
     x = np.random.default_rng(0).normal(0, 1, (2, 6, 6, 3)).astype(np.float32)
@@ -62,6 +69,11 @@ def test_a_kernel_has_one_scale_for_each_output_channel(layer: layers.Layer) -> 
     found = rounding(x)
     layer.kernel.assign(np.round(kernel / step) * step)
     np.testing.assert_allclose(found, layer(x), atol=1e-5)  # sums of 27 terms in another order
+
+
+def test_a_convolution_in_groups_is_refused() -> None:
+    with pytest.raises(ValueError, match="grouped: 2 groups, expected 1"):
+        FakeInt8Weights(layers.Conv2D(4, 3, groups=2, name="grouped"))
 
 
 def test_training_through_rounding_leaves_a_plain_model(tmp_path: Path) -> None:

@@ -26,10 +26,11 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     What stands for the rendered faces are those of the tiny dataset, other ones for calibration.
     """
     run = Path(shutil.copytree(tiny_run.quantized("dense"), tmp_path / "run"))
-    real = {"open": datasets.open_faces, "train": datasets.training_faces}
     root = tiny_run.faces_root()
-    monkeypatch.setattr("export.chain.open_faces", lambda _, split: real["open"](root, split))
-    monkeypatch.setattr(chain, "training_faces", lambda *_: real["train"](root)[::-1][:40])
+    training = datasets.training_faces(root)[::-1][:40]
+    tests = datasets.open_faces(root, "common")
+    monkeypatch.setattr("export.chain.open_faces", lambda *_: tests)
+    monkeypatch.setattr(chain, "training_faces", lambda *_: training)
     record = files.read_json(run / "export.json", 1, "")
     record["data"] |= {"root": datasets.label(None)}
     files.write_json(run / "export.json", record)

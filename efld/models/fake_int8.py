@@ -62,9 +62,15 @@ class FakeInt8(layers.Layer):
 
 @keras.saving.register_keras_serializable("efld")
 class FakeInt8Weights(layers.Wrapper):
-    """A convolution or a dense layer whose kernel is rounded."""
+    """A convolution or a dense layer whose kernel is rounded.
+
+    Raises:
+        ValueError: a convolution in groups.
+    """
 
     def __init__(self, layer: layers.Layer, **kwargs: Any) -> None:
+        if getattr(layer, "groups", 1) != 1:
+            raise ValueError(f"{layer.name}: {layer.groups} groups, expected 1: not rounded here")
         super().__init__(layer, **{"name": layer.name, **kwargs})
 
     def call(self, x: Any) -> Any:
@@ -78,7 +84,7 @@ class FakeInt8Weights(layers.Wrapper):
             y = ops.matmul(x, kernel)
         else:
             convolve = ops.depthwise_conv if depthwise else ops.conv
-            y = convolve(x, kernel, layer.strides, layer.padding)
+            y = convolve(x, kernel, layer.strides, layer.padding, dilation_rate=layer.dilation_rate)
         if layer.use_bias:
             y = y + ops.convert_to_tensor(layer.bias)
         return layer.activation(y)

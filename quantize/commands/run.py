@@ -13,8 +13,8 @@ from quantize.chain import Options
 from quantize.commands import flags
 from quantize.search.cost import DEFAULT, Objective
 
-HELP = """Without --data a run is calibrated by its calibration.json, which pretrained models bring and
-which --data writes; where there is none, on rendered faces.
+HELP = """Without --data a run is calibrated by its calibration.json, which pretrained models bring
+and which --data writes; where there is none, on rendered faces.
 
 examples:
   python -m quantize efld-small                the pretrained model, after python -m export
