@@ -4,6 +4,7 @@ Each runtime is imported when a file of its type is opened, so a phone-side mach
 TensorFlow nor Keras nor onnxruntime.
 """
 
+import logging
 import zipfile
 from abc import ABC, abstractmethod
 from collections import Counter
@@ -186,6 +187,8 @@ class _KerasSession(Session):
                 self._model = keras.saving.load_model(path, compile=False)
         except (ValueError, TypeError, KeyError, OSError) as error:
             raise _not_a_model(path, "a Keras file", error) from None
+        # TensorFlow takes several models in one process for one that is built again and again.
+        logging.getLogger("tensorflow").setLevel(logging.ERROR)
         self.runtime = f"keras {keras.__version__} ({keras.backend.backend()})"
         self.inputs = tuple(map(_keras_edge, self._model.inputs))
         self.outputs = tuple(map(_keras_edge, self._model.outputs))

@@ -1,5 +1,6 @@
 """The ablation: rows trained once, measured on held-out faces, written as a table."""
 
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +38,17 @@ def test_rows_are_trained_measured_and_compared(words: list[str], tmp_path: Path
     ablation.main(argv, said.append)
     assert (tmp_path / "runs" / "no-mirror-3" / "model.keras").stat().st_mtime_ns == written
     assert (tmp_path / "a.md").read_text() == text
+
+
+def test_the_table_says_the_command_that_makes_it(words: list[str]) -> None:
+    some = ["--rows", ablation.RECIPE, "warps to other faces' shapes"]
+    given = ablation.parse([*words, *some])
+    typed = shlex.split(ablation.command(given))[4:]
+    again = ablation.parse(typed)
+    for choice in ("model", "rows", "seeds"):
+        assert getattr(again, choice) == getattr(given, choice), choice
+    whole = ablation.command(ablation.parse(["--data", "data/300w"]))
+    assert whole == "python -m train ablation --data data/300w --model efld-small"
 
 
 def test_the_recipe_must_be_among_the_rows(words: list[str]) -> None:

@@ -125,6 +125,17 @@ def test_readme_has_the_figures_of_the_efld_loss() -> None:
     assert f"(`--loss efld-wing`, one seed) it is {found['efld-wing-0']:.2f} %" in text
 
 
+def test_readme_says_what_the_ablation_shows() -> None:
+    lines = (ROOT / "results/ablation.md").read_text().splitlines()
+    rows = [line.split("|") for line in lines if "±" in line]
+    adds = {row[1].strip(): float(row[-2].split("±")[0]) for row in rows}
+    loss = adds.pop("EFLD")
+    text = " ".join((ROOT / "README.md").read_text().split())
+    largest = max(map(abs, adds.values()))
+    assert f"none but the loss moves the NME by more than {largest:.2f} points" in text
+    assert f"EFLD's loss adds {loss:.0f}." in text
+
+
 def test_readme_has_the_figures_beside_pfld() -> None:
     path = ROOT / "results/efld-small-beside-pfld-on-300w.json"
     record = files.read_json(path, beside.SCHEMA, "-")
