@@ -1,5 +1,6 @@
 """One choice of float ops and calibration, made and measured on held-out training faces."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -19,6 +20,7 @@ from quantize.recipe import FloatOp, Why
 from quantize.search.journal import Journal, Result, digest
 from quantize.search.units import Graph, Ops
 
+THREADS = min(4, os.cpu_count() or 1)  # figures are the same on any number; small nets gain no more
 QUICK_FACES = 100  # to rank units by pixels; a budget is judged on all held-out faces
 
 
@@ -70,7 +72,7 @@ class Trials:
         ]
 
     def _result(self, path: Path, reference: Reference) -> Result:
-        points = runtime.load(path)(reference.crops.images)
+        points = runtime.load(path, THREADS)(reference.crops.images)
         errors = metrics.nme_percent(points, reference.crops.truth, reference.scheme)
         exact = self._exact[: len(errors)]
         found = statistics.difference(errors, exact)
