@@ -13,10 +13,7 @@ from quantize.chain import Options
 from quantize.commands import flags
 from quantize.search.cost import DEFAULT, Objective
 
-HELP = """Without --data a run is calibrated by its calibration.json, which pretrained models bring
-and which --data writes; where there is none, on rendered faces.
-
-examples:
+HELP = """examples:
   python -m quantize efld-small                the pretrained model, after python -m export
   python -m quantize runs/NAME --data DATA/300w --split common
   python -m quantize runs/NAME --data DATA/300w --max-nme-drop 0.03 --objective host-latency
@@ -26,6 +23,9 @@ others, each with its own --help:
   python -m quantize lint RUN       what is known to break, before
   python -m quantize audit FILE     what a .tflite is made of, and whether it is int8
   python -m quantize recipes RUN    float16, dynamic range, int8 and other ways, side by side
+
+Without --data a run is calibrated by its calibration.json, which pretrained models bring
+and which --data writes; where there is none, on rendered faces.
 """
 
 
