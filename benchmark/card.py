@@ -88,13 +88,11 @@ def publish(run: Path, record: dict[str, Any]) -> Path:
     """Copies weights, spec and kept calibration to `pretrained/<name>/`, and writes the card."""
     folder = PRETRAINED / record["name"]
     for name in ("model.keras", "spec.json", CALIBRATION):
-        if (
-            name == CALIBRATION and not (run / name).is_file()
-        ):  # int8's scales are of rendered faces
+        if (run / name).is_file() or name != CALIBRATION:
+            with files.whole(folder / name) as temporary:
+                shutil.copyfile(run / name, temporary)
+        else:  # int8's scales are of rendered faces
             (folder / name).unlink(missing_ok=True)
-            continue
-        with files.whole(folder / name) as temporary:
-            shutil.copyfile(run / name, temporary)
     files.write_json(folder / RECORD, record)
     with files.whole(folder / CARD) as temporary:
         temporary.write_text(card(record))

@@ -48,7 +48,7 @@ class Calibrated:
         }
         means = {
             name: [_rounded(value) for value in _by_channel(found[name].mean)]
-            for name in _read_by_layers(fp32.path)
+            for name in sorted(_read_by_layers(fp32.path))
         }
         return cls(data, ids, ranges, _everywhere(means, fp32.path))
 
