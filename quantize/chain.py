@@ -137,7 +137,8 @@ class _Job:
         self.say("\n".join([f"{self.fp32.path}: {counted(troubles)}", *lines(troubles)]))
         summed = self.calibrated.ranges
         held_out = Reference.of(self.fp32, calibration.cut(self.faces.choose, spec))
-        maker = Maker(self.fp32, self.calibrated.ids, self.calibrated.means)
+        means = self.calibrated.means(self.fp32.path)
+        maker = Maker(self.fp32, self.calibrated.ids, means)
         sample = self.work / "sample.tflite"
         planned = [FloatOp(graph.names[i], graph.kinds[i], "kernel") for i in sorted(kernel)]
         maker.write(sample, planned, summed[next(iter(summed))])

@@ -15,9 +15,11 @@ from numpy.typing import NDArray
 from efld import files, tflite_file
 from efld.errors import InputError
 from efld.runtime import LandmarkModel
+from efld.tflite_file import Model
 from quantize import calibration
 from quantize.calibration import METHODS, Range
 from quantize.recipe import WITH_WEIGHTS
+from quantize.search.units import Graph
 from quantize.weighted import Floats
 
 SCHEMA = 1
@@ -31,7 +33,7 @@ class Calibrated:
     data: str  # the dataset's label
     ids: tuple[str, ...]  # of the pictures
     ranges: Mapping[str, Mapping[str, Range]]  # by method and tensor
-    means: Mapping[str, Floats]  # by tensor: for `bias.correct`
+    channel_means: Mapping[str, list[float]]  # by tensor that a layer with weights reads
 
     @classmethod
     def observed(
@@ -46,15 +48,22 @@ class Calibrated:
             }
             for method, sum_up in METHODS.items()
         }
-        means = {
-            name: [_rounded(value) for value in _by_channel(found[name].mean)]
-            for name in sorted(_read_by_layers(fp32.path))
+        read = _read_by_layers(tflite_file.read(fp32.path))
+        means = {name: [_rounded(value) for value in _by_channel(found[name].mean)]
+                 for name in sorted(read)}  # fmt: skip
+        return cls(data, ids, ranges, means)
+
+    def means(self, fp32: Path) -> dict[str, Floats]:
+        """For `bias.correct`: pictures of the size of each tensor, the same at every place."""
+        tensors = tflite_file.read(fp32).subgraphs[0].tensors
+        shapes = {tflite_file.tensor_name(tensor): tuple(tensor.shape[1:]) for tensor in tensors}
+        return {
+            name: np.broadcast_to(np.array(mean), shapes[name])
+            for name, mean in self.channel_means.items()
         }
-        return cls(data, ids, ranges, _everywhere(means, fp32.path))
 
     def keep(self, path: Path, method: str, fp32: LandmarkModel) -> None:
         """Writes what one method of summing up needs."""
-        means = {name: _by_channel(mean) for name, mean in self.means.items()}
         files.write_json(path, {
             "schema": SCHEMA,
             "weights_sha256": fp32.spec.weights_sha256,
@@ -62,7 +71,7 @@ class Calibrated:
             "ids": list(self.ids),
             "method": method,
             "ranges": {name: _text(ends) for name, ends in self.ranges[method].items()},
-            "channel_means": {name: _text(mean) for name, mean in means.items()},
+            "channel_means": {name: _text(mean) for name, mean in self.channel_means.items()},
         })  # fmt: skip
 
     @classmethod
@@ -79,25 +88,19 @@ class Calibrated:
             )
         ranges = {name: _numbers(text) for name, text in record["ranges"].items()}
         means = {name: _numbers(text) for name, text in record["channel_means"].items()}
-        if lacking := [*(_computed(fp32.path) - ranges.keys()),
-                       *(_read_by_layers(fp32.path) - means.keys())]:  # fmt: skip
+        model = tflite_file.read(fp32.path)
+        if lacking := {*Graph.of(model).names} - {*ranges} | _read_by_layers(model) - {*means}:
             raise InputError(
                 f"{path}: has no numbers of {min(lacking)}, which {fp32.path} computes: another "
                 "version of the converter named it. Give --data."
             )
         pairs = {name: (low, high) for name, (low, high) in ranges.items()}
         method = {record["method"]: pairs}
-        return cls(record["data"], tuple(record["ids"]), method, _everywhere(means, fp32.path))
+        return cls(record["data"], tuple(record["ids"]), method, means)
 
 
-def _computed(fp32: Path) -> set[str]:
-    graph = tflite_file.read(fp32).subgraphs[0]
-    return {tflite_file.tensor_name(graph.tensors[op.outputs[0]]) for op in graph.operators}
-
-
-def _read_by_layers(fp32: Path) -> set[str]:
+def _read_by_layers(model: Model) -> set[str]:
     """The tensors that convolutions and dense layers read."""
-    model = tflite_file.read(fp32)
     graph = model.subgraphs[0]
     return {
         tflite_file.tensor_name(graph.tensors[op.inputs[0]])
@@ -108,13 +111,6 @@ def _read_by_layers(fp32: Path) -> set[str]:
 
 def _by_channel(mean: Floats) -> Floats:
     return np.asarray(mean.mean(axis=tuple(range(mean.ndim - 1))))
-
-
-def _everywhere(means: Mapping[str, list[float]], fp32: Path) -> dict[str, Floats]:
-    """Means of channels as pictures: of the size of each tensor, and the same at every place."""
-    tensors = tflite_file.read(fp32).subgraphs[0].tensors
-    shapes = {tflite_file.tensor_name(tensor): tuple(tensor.shape[1:]) for tensor in tensors}
-    return {name: np.broadcast_to(np.array(mean), shapes[name]) for name, mean in means.items()}
 
 
 def _rounded(value: float) -> float:
