@@ -11,7 +11,7 @@ from efld import files, finder
 from efld.data.faces import PICTURE_SUFFIXES
 from efld.data.layouts import LAYOUTS
 from efld.data.survey import text
-from efld.data.survey.outputs import check_writable, default_sheet, spare_dataset
+from efld.data.survey.outputs import default_sheet, spare_dataset
 from efld.data.survey.sheet import contact_sheet
 from efld.data.survey.survey import survey
 from efld.draw import ColourPicture, draw
@@ -132,7 +132,7 @@ def _data_paths(options: argparse.Namespace) -> tuple[Path, Path | None, Path | 
     if sheet is None and not options.no_sheet:
         sheet = default_sheet(root)
     for path in filter(None, (report, sheet)):
-        check_writable(path)
+        files.check_writable(path)
     return root, report, sheet
 
 

@@ -53,6 +53,17 @@ def workspace(folder: Path, name: str) -> Iterator[Path]:
         shutil.rmtree(work, ignore_errors=True)
 
 
+def check_writable(path: Path) -> None:
+    """For what is written after long work: raises InputError if no file can be made there."""
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder, expected the name of a file.")
+    parent = next(parent for parent in path.absolute().parents if parent.exists())
+    if not parent.is_dir():
+        raise InputError(f"{path}: {parent} is a file, expected a folder. Give another name.")
+    if not os.access(parent, os.W_OK | os.X_OK):
+        raise InputError(f"{path}: the folder {parent} cannot be written to. Give another one.")
+
+
 def write_json(path: Path, record: dict[str, Any]) -> None:
     """Writes `record`, which says its `"schema"`, as indented JSON."""
     if "schema" not in record:

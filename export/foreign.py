@@ -83,6 +83,7 @@ def check_free(run: Path, path: Path) -> None:
     Raises:
         InputError: a folder that holds something else than an earlier run of the file.
     """
+    files.check_writable(run / RECORD)
     if not run.exists() or (run.is_dir() and {entry.name for entry in run.iterdir()} <= {WORK}):
         return
     has_record = (run / RECORD).is_file()

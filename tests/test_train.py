@@ -166,6 +166,13 @@ def test_the_other_backend_trains_too(tmp_path: Path) -> None:
     assert load(run / "model.keras")(np.zeros((1, 112, 112, 1), np.uint8)).shape == (1, 68, 2)
 
 
+def test_a_place_that_cannot_be_written_is_refused_before_the_data_is_read(tmp_path: Path) -> None:
+    (tmp_path / "taken").touch()
+    for run in (tmp_path / "taken", tmp_path / "taken" / "run"):
+        with pytest.raises(InputError, match=r"taken is a file, expected a folder"):
+            loop.check_run(TrainConfig(), run, resume=False, overwrite=False)
+
+
 def test_an_existing_run_is_refused(tmp_path: Path) -> None:
     config = TrainConfig()
     loop.check_run(config, tmp_path, resume=False, overwrite=False)

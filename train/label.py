@@ -102,6 +102,7 @@ def main(argv: Sequence[str], say: "Say") -> None:
     """Labels the pictures that are not labelled yet, and says what became of all."""
     given = parse(argv)
     refuse_nested(given.data, given.out)
+    files.check_writable(given.out / LABELS)
     subjects, terms = subjects_of(given.data, say)
     model, scout = loaded(given)
     record = opened(given, model, scout, terms)

@@ -87,6 +87,7 @@ def check_run(config: TrainConfig, run: Path, *, resume: bool, overwrite: bool) 
     loss_of(config, input_px=1)
     outer_eyes(config.scheme)
     path = run / "config.json"
+    files.check_writable(path)
     if resume and not path.exists():
         raise InputError(f"{run}: no {path.name} in it, so nothing to resume. Leave out --resume.")
     if run.exists() and any(run.iterdir()) and not path.exists():
