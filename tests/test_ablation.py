@@ -56,6 +56,15 @@ def test_the_recipe_must_be_among_the_rows(words: list[str]) -> None:
         ablation.main([*words, "--rows", "l2"], print)
 
 
+def test_models_are_compared_with_those_of_their_size_alone(words: list[str]) -> None:
+    assert ablation.parse(["--data", "d"]).rows == list(ablation.ROWS)
+    own = ablation.parse(words).rows
+    assert own == [name for name, row in ablation.ROWS.items() if "model" not in row]
+    other = "its blocks under Hong's head"
+    with pytest.raises(InputError, match="another model than efld-nano, of another size"):
+        ablation.parse([*words, "--rows", ablation.RECIPE, other])
+
+
 def test_a_run_with_other_choices_is_not_mixed_in(words: list[str], tmp_path: Path) -> None:
     argv = [*words, "--rows", ablation.RECIPE]
     ablation.main(argv, lambda _: None)

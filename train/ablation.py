@@ -98,18 +98,30 @@ def parse(argv: Sequence[str]) -> Namespace:
     parser.add_argument("--data", type=Path, required=True, help="dataset root")
     parser.add_argument("--extra", action="append", default=[], help="as for training")
     parser.add_argument("--model", default=BUDGET.model, help="default: %(default)s")
-    parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS), help="default: all")
+    parser.add_argument("--rows", nargs="+", choices=ROWS, help="default: all that the model has")
     parser.add_argument("--seeds", nargs="+", type=int, default=SEEDS, help="default: 0 1")
     parser.add_argument(
         "--out", type=Path, default=Path("runs/ablation"), help="folder of the runs"
     )
     parser.add_argument("--table", type=Path, default=Path("results/ablation.md"))
     given = parser.parse_args(argv)
+    own = rows_of(given.model)
+    given.rows = given.rows or own
+    if others := [name for name in given.rows if name not in own]:
+        raise InputError(
+            f"--rows {shlex.join(others)}: another model than {given.model}, of another size. "
+            f"Leave them out, or give --model {BUDGET.model}."
+        )
     if RECIPE not in given.rows:
         raise InputError(
             f"--rows: expected {RECIPE!r} among them, the others are compared with it."
         )
     return given
+
+
+def rows_of(model: str) -> list[str]:
+    """The rows that a model is compared in: other models have the size of `BUDGET`'s."""
+    return [name for name, row in ROWS.items() if model == BUDGET.model or "model" not in row]
 
 
 def folder(out: Path, name: str, seed: int) -> Path:
@@ -168,7 +180,7 @@ def command(given: Namespace) -> str:
     words = ["python -m train ablation", "--data", datasets.label(given.data)]
     words += [word for root in given.extra for word in ("--extra", datasets.label(Path(root)))]
     words += ["--model", given.model]
-    if given.rows != list(ROWS):
+    if given.rows != rows_of(given.model):
         words += ["--rows", *map(shlex.quote, given.rows)]
     if given.seeds != SEEDS:
         words += ["--seeds", *map(str, given.seeds)]
