@@ -77,7 +77,7 @@ def _build(head: str) -> "keras.Model":  # type: ignore[name-defined]  # noqa: F
     image = keras.Input((INPUT_PX, INPUT_PX, 1), name="image")
     x = layers.Rescaling(1 / 255, name="normalise")(image)
     x = blocks.conv_bn(x, 8, 3, 2, "hard_swish", name="stem")
-    fine = x = blocks.inverted_residual(x, 16, 8, 3, 2, 0, "relu", "hard_sigmoid", name="first")
+    fine = x = blocks.inverted_residual(x, 16, 8, 3, 2, 0, "relu6", "hard_sigmoid", name="first")
     x = blocks.inverted_residual(x, 24, 16, 5, 2, 8, "hard_swish", "hard_sigmoid", name="second")
     coarse = blocks.inverted_residual(x, 32, 16, 3, 1, 8, "hard_swish", "sigmoid", name="third")
     if head == "heatmap":

@@ -25,8 +25,10 @@ EXAMPLES = """examples:
   python -m train 300w --resume                          go on after an interruption
   python -m train 300w --data ~/300w --run runs/small-aware --rounding int8 --epochs 16 \\
     --init runs/efld-small-300w/model.keras --peak-lr 2e-4   learn around what int8 rounds away
+  python -m train imagenet --data ~/300w                 a larger model, which begins from ImageNet
   python -m train ablation --data ~/300w                 what each choice brings: hours
   python -m train label runs/NAME --data P --out L       landmarks for pictures, by that model
+  python -m train backbone FILE.pth --out FOLDER         ImageNet's weights, from PyTorch's file
 
 KERAS_BACKEND chooses tensorflow (default) or jax."""
 
@@ -84,6 +86,8 @@ def main() -> None:
         ablate(sys.argv[2:])
     elif sys.argv[1:2] == ["label"]:
         label_pictures(sys.argv[2:])
+    elif sys.argv[1:2] == ["backbone"]:
+        convert_backbone(sys.argv[2:])
     else:
         train(parser().parse_args())
 
@@ -112,6 +116,13 @@ def label_pictures(argv: Sequence[str]) -> None:
     from train import label
 
     label.main(argv, print)
+
+
+def convert_backbone(argv: Sequence[str]) -> None:
+    with native_stderr():
+        from train import imagenet
+
+    imagenet.main(argv, print)
 
 
 if __name__ == "__main__":

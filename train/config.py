@@ -13,7 +13,7 @@ from efld.errors import InputError
 
 SCHEMA = 2
 ROUNDINGS = ("", "int8")
-PATHS = frozenset({"data", "extra", "init"})
+PATHS = frozenset({"data", "extra", "init", "backbone"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +28,7 @@ class TrainConfig:
     extra_share: Annotated[float, "for this share of the epochs"] = 0.7
     faces: Annotated[int, "use only so many faces of `data`; 0 = all"] = 0
     init: Annotated[str, "start from the weights of this .keras file"] = ""
+    backbone: Annotated[str, "take the layers of this backbone first (train backbone)"] = ""
     rounding: Annotated[
         str, "int8: round as an int8 file will, to learn around it; best with init and little rate"
     ] = ""
@@ -51,6 +52,8 @@ class TrainConfig:
                 raise InputError(f"{name}={getattr(self, name)}: expected a number above 0.")
         if self.rounding not in ROUNDINGS:
             raise InputError(f"rounding={self.rounding!r}: expected {' or '.join(ROUNDINGS[1:])}.")
+        if self.init and self.backbone:
+            raise InputError(f"init={self.init!r} has a backbone already: leave out --backbone.")
         if self.faces < 0:
             raise InputError(f"faces={self.faces}: expected a number from 0 (all).")
         for name in ("extra_share", "warmup", "average", "validation"):
@@ -116,5 +119,14 @@ PRESETS = MappingProxyType({
         box_factor=1.15,
         extra_share=0.5,
         augmentation=Augmentation(rotation_deg=10.0, occlusion=0.3),
+    ),
+    # Half a million pictures: what ImageNet taught needs fewer.
+    "imagenet": TrainConfig(
+        model="efficientnet-lite0",
+        backbone="pretrained/backbones/efficientnet-lite0/model.keras",
+        epochs=76,
+        box_factor=1.15,
+        extra_share=0.6,
+        augmentation=Augmentation(rotation_deg=10.0, occlusion=0.3, shape=0.5),
     ),
 })  # fmt: skip

@@ -16,6 +16,7 @@ from efld.losses import POSE_LOSSES
 from efld.models.pose_branch import JointModel
 from efld.pose import head_pose
 from efld.spec import ModelSpec
+from train.backbone import backbone_of
 from train.config import TrainConfig
 
 Say = Callable[[str], None]
@@ -50,6 +51,10 @@ def load(config: TrainConfig, say: Say) -> Data:
         earlier = begun_with(Path(config.init))
         names = list(dict.fromkeys([*names, *earlier.data]))
         terms = datasets.united([terms, earlier.licence])
+    if config.backbone:
+        below = backbone_of(Path(config.backbone), config.model)
+        names.append(below.data)
+        terms = datasets.united([terms, below.licence])
     return Data(sources, regions_of(held, config), tuple(names), terms)
 
 

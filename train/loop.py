@@ -15,6 +15,7 @@ from efld.models.fake_int8 import exact, fake_int8
 from efld.models.pose_branch import JointModel, landmarks_of, with_pose
 from efld.schemes import outer_eyes
 from efld.spec import ModelSpec
+from train import backbone
 from train.config import TrainConfig, flat
 from train.feed import Data, Say, fed, load
 from train.journal import Journal
@@ -124,6 +125,8 @@ def compiled(config: TrainConfig, data: Data) -> keras.Model:
     model = zoo.build(config.model, mean_shape=shape)
     if config.init:
         start_from(model, Path(config.init))
+    if config.backbone:
+        backbone.take(model, Path(config.backbone))
     if config.rounding:
         model = fake_int8(model)
     if config.loss in POSE_LOSSES:

@@ -8,11 +8,13 @@ import keras
 
 from efld.data.synthetic import neutral_points
 from efld.errors import InputError
-from efld.models import efficientnet, mobilenetv3
+from efld.models import efficientnet, efficientnet_lite, mobilenetv3
 
-FAMILIES: Mapping[str, Callable[..., keras.Model]] = MappingProxyType(
-    {"efficientnet": efficientnet.build, "efld": mobilenetv3.build}
-)
+FAMILIES: Mapping[str, Callable[..., keras.Model]] = MappingProxyType({
+    "efficientnet": efficientnet.build,
+    "efficientnet-lite": efficientnet_lite.build,
+    "efld": mobilenetv3.build,
+})  # fmt: skip
 
 
 def build(family: str, width: float = 1.0, depth: float = 1.0, **options: Any) -> keras.Model:

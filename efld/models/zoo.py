@@ -43,6 +43,7 @@ ZOO = MappingProxyType({
     "efld-small-dense": _efld(
         1.0, "the same under Hong's head", table="small", squeeze=0.125, head="multiscale"
     ),
+    "efficientnet-lite0": Entry("efficientnet-lite", 1.0, 1.0, {}, "to begin from ImageNet"),
     "efficientnet-w1.0-d1.0": _published(1.0, 1.0),
     "efficientnet-w0.5-d1.1": _published(0.5, 1.1),
     "efficientnet-w0.25-d1.2": _published(0.25, 1.2),
