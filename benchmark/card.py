@@ -16,6 +16,7 @@ from efld.spec import ModelSpec
 
 SCHEMA = 2
 CONFIG_SCHEMA = 2  # of what `python -m train` writes
+TRIM, TRIM_SCHEMA = "trim.json", 1  # of what `python -m train trim` writes
 CARD, RECORD = "README.md", "card.json"
 CALIBRATION = "calibration.json"  # that `python -m quantize RUN --data DATA` writes
 PRETRAINED = Path("pretrained")
@@ -79,9 +80,22 @@ def _training(run: Path, published: Path, spec: ModelSpec) -> dict[str, Any]:
         earlier = files.read_json(published / RECORD, SCHEMA, "python -m benchmark card")
         if earlier["spec"]["weights_sha256"] == spec.weights_sha256:
             return {"training": earlier["training"], "seed": earlier["seed"]}
+    if (run / TRIM).exists():
+        return _trimming(files.read_json(run / TRIM, TRIM_SCHEMA, "python -m train trim"))
     record = files.read_json(run / "config.json", CONFIG_SCHEMA, "python -m train")
     training = {"command": record["command"], "versions": record["versions"]}
     return {"training": training, "seed": record["config"]["seed"]}
+
+
+def _trimming(record: dict[str, Any]) -> dict[str, Any]:
+    """How the weights were made that were trimmed, and how they were trimmed."""
+    source = Path(record["source"])
+    spec = ModelSpec.read(source / "spec.json")
+    if spec.weights_sha256 != record["source_sha256"]:
+        raise InputError(f"{source}: has other weights by now than {TRIM} tells of. Trim it again.")
+    made = _training(source, source, spec)
+    command = f"{made['training']['command']}; {record['command']}"
+    return {**made, "training": {**made["training"], "command": command}}
 
 
 def publish(run: Path, record: dict[str, Any]) -> Path:

@@ -100,6 +100,25 @@ def test_a_published_model_is_measured_again_without_its_training(
         card._training(tmp_path / "run", Path("pretrained/x"), replace(spec, weights_sha256="01"))
 
 
+def test_a_trimmed_model_says_how_it_was_trained_and_trimmed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    spec = ModelSpec(model="x", input_px=112, weights_sha256="00")
+    source = tmp_path / "pretrained" / "x"
+    spec.write(source / "spec.json")
+    files.write_json(source / card.RECORD, record())
+    trim = {"schema": 1, "command": "python -m train trim pretrained/x", "source_sha256": "00"}
+    files.write_json(tmp_path / "run" / "trim.json", {**trim, "source": "pretrained/x"})
+    found = card._training(tmp_path / "run", Path("pretrained/y"), spec)
+    before = record()["training"]
+    command = f"{before['command']}; python -m train trim pretrained/x"
+    assert found == {"training": {**before, "command": command}, "seed": 0}
+    replace(spec, weights_sha256="01").write(source / "spec.json")
+    with pytest.raises(InputError, match=r"has other weights by now than trim\.json tells of"):
+        card._training(tmp_path / "run", Path("pretrained/y"), spec)
+
+
 def test_readme_has_the_figures_of_the_cards() -> None:
     records = [files.read_json(path, card.SCHEMA, "card") for path in PUBLISHED]
     assert card.table(records) in (ROOT / "README.md").read_text()

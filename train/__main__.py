@@ -28,6 +28,7 @@ EXAMPLES = """examples:
   python -m train imagenet --data ~/300w                 a larger model, which begins from ImageNet
   python -m train ablation --data ~/300w                 what each choice brings: hours
   python -m train label runs/NAME --data P --out L       landmarks for pictures, by that model
+  python -m train trim runs/NAME --data ~/300w           leave out what a model can do without
   python -m train backbone FILE.pth --out FOLDER         ImageNet's weights, from PyTorch's file
 
 KERAS_BACKEND chooses tensorflow (default) or jax."""
@@ -86,6 +87,8 @@ def main() -> None:
         ablate(sys.argv[2:])
     elif sys.argv[1:2] == ["label"]:
         label_pictures(sys.argv[2:])
+    elif sys.argv[1:2] == ["trim"]:
+        trim(sys.argv[2:])
     elif sys.argv[1:2] == ["backbone"]:
         convert_backbone(sys.argv[2:])
     else:
@@ -116,6 +119,13 @@ def label_pictures(argv: Sequence[str]) -> None:
     from train import label
 
     label.main(argv, print)
+
+
+def trim(argv: Sequence[str]) -> None:
+    with native_stderr():
+        from train import trim as command
+
+    command.main(argv, print)
 
 
 def convert_backbone(argv: Sequence[str]) -> None:

@@ -1,0 +1,128 @@
+"""Leaving out hidden channels: what may not change, and what the command writes and refuses."""
+
+import json
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from efld import files
+from efld.errors import InputError
+from efld.models import zoo
+from efld.models.trimmed import hidden, least, trimmed
+from efld.runtime import load
+from efld.spec import ModelSpec
+from tests import tiny_run
+from train import trim
+
+FACES = str(tiny_run.faces_root())
+IMAGES = np.random.default_rng(0).uniform(0, 255, (6, 32, 32, 1)).astype(np.float32)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    tiny_run.write_run(tmp_path / "tiny")
+    return tmp_path / "tiny"
+
+
+@pytest.fixture
+def model(run: Path) -> keras.Model:
+    return keras.models.load_model(run / "model.keras")
+
+
+def test_channels_that_are_constant_go_without_a_change(model: keras.Model) -> None:
+    depthwise = model.get_layer("first_depthwise")
+    kernel = depthwise.get_weights()[0]
+    kernel[:, :, 3:11] = 0
+    depthwise.set_weights([kernel])
+    found = hidden(model, IMAGES)
+    kept = least(found, 8 / (16 + 24 + 32))
+    assert {block: len(stay) for block, stay in kept.items()} == {
+        "first": 8, "second": 24, "third": 32,
+    }  # fmt: skip
+    assert not set(kept["first"]) & set(range(3, 11))
+    smaller = trimmed(model, found, kept)
+    # The order of float32 sums differs.
+    np.testing.assert_allclose(smaller(IMAGES), model(IMAGES), atol=1e-5)
+
+
+def test_channels_that_nothing_reads_go_without_a_change(model: keras.Model) -> None:
+    for name in ("first_project", "third_project", "third_se_reduce"):
+        layer = model.get_layer(name)
+        kernel, *rest = layer.get_weights()
+        kernel[:, :, :8] = 0
+        layer.set_weights([kernel, *rest])
+    found = hidden(model, IMAGES)
+    smaller = trimmed(model, found, least(found, 16 / (16 + 24 + 32)))
+    widths = [smaller.get_layer(f"{name}_expand").filters for name in ("first", "second", "third")]
+    assert widths == [8, 24, 24]
+    assert smaller.count_params() < model.count_params()
+    # The order of float32 sums differs.
+    np.testing.assert_allclose(smaller(IMAGES), model(IMAGES), atol=1e-5)
+
+
+def test_a_block_keeps_a_multiple_of_eight(model: keras.Model) -> None:
+    found = hidden(model, IMAGES)
+    for share in (0.0, 0.1, 0.5, 0.9, 1.0):
+        kept = least(found, share)
+        assert all(len(stay) % 8 == 0 and len(stay) for stay in kept.values()), share
+    assert sum(map(len, least(found, 0.0).values())) == 16 + 24 + 32
+    assert sum(map(len, least(found, 1.0).values())) == 3 * 8
+
+
+def test_the_better_channels_stay(model: keras.Model) -> None:
+    found = hidden(model, IMAGES)
+    stay = least(found, 0.5)["third"]
+    gone = np.setdiff1d(np.arange(32), stay)
+    assert found["third"].worth[stay].min() >= found["third"].worth[gone].max(initial=0)
+
+
+@pytest.mark.parametrize("name", ["efld-nano", "efficientnet-lite0"])
+def test_every_family_can_be_trimmed(name: str) -> None:
+    model = zoo.build(name)
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.gamma.assign(np.ones(layer.gamma.shape))  # after training no block is zero
+    images = np.random.default_rng(0).uniform(0, 255, (2, 112, 112, 1)).astype(np.float32)
+    found = hidden(model, images)
+    smaller = trimmed(model, found, least(found, 0.3))
+    assert smaller(images).shape == (2, 68, 2)
+    assert smaller.count_params() < model.count_params()
+
+
+def test_the_command_leaves_a_run_that_goes_on(run: Path, tmp_path: Path) -> None:
+    said: list[str] = []
+    out = tmp_path / "out"
+    words = [str(run), "--data", FACES, "--max-nme-rise", "100", "--out", str(out)]
+    trim.main(words, said.append)
+    spec = ModelSpec.read(out / "spec.json")
+    assert spec.model == "tiny-trimmed"
+    assert spec.weights_sha256 == files.sha256(out / "model.keras")
+    assert load(out / "model.keras")(np.zeros((1, 32, 32, 1), np.uint8)).shape == (1, 68, 2)
+    record = json.loads((out / "trim.json").read_text())
+    assert record["kept"]["share"] == trim.MOST  # of what may cost so much, all
+    assert record["kept"]["parameters"] < record["trials"][0]["parameters"]
+    assert record["command"].endswith("/300w --max-nme-rise 100")
+    assert "Next: python -m export" in said[-1]
+    assert said[0].startswith("0.0% of hidden channels left out")
+    trim.main(words, said.append)  # the same again replaces it
+
+
+def test_what_cannot_be_spared_stays(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trim, "searched", lambda *_: [])
+    with pytest.raises(InputError, match=r"2.5% of its hidden channels cost more than 0.01 points"):
+        trim.main([str(run), "--data", FACES, "--out", str(tmp_path / "out")], print)
+    assert not (tmp_path / "out").exists()
+
+
+def test_bad_words_are_refused(run: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"model.keras: no such file. Expected runs/NAME"):
+        trim.main([str(tmp_path / "x"), "--data", FACES, "--out", str(tmp_path / "o")], print)
+    with pytest.raises(InputError, match=r"is not empty and has no trim.json"):
+        trim.main([str(run), "--data", FACES, "--out", str(run)], print)
+    with pytest.raises(InputError, match=r"--max-nme-rise -1: expected 0 or more"):
+        words = ["--data", FACES, "--max-nme-rise", "-1", "--out", str(tmp_path / "o")]
+        trim.main([str(run), *words], print)
