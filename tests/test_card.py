@@ -155,13 +155,16 @@ def test_readme_says_what_the_ablation_shows() -> None:
     assert f"nothing else moves it by more than {largest:.2f}." in text
 
 
-def test_readme_has_the_figures_beside_pfld() -> None:
-    path = ROOT / "results/efld-small-beside-pfld-on-300w.json"
+@pytest.mark.parametrize("name", ["efld-small", "efficientnet-lite0"])
+def test_readme_has_the_figures_beside_pfld(name: str) -> None:
+    path = ROOT / f"results/{name}-beside-pfld-on-300w.json"
     record = files.read_json(path, beside.SCHEMA, "-")
     ours, _, peer = (row["nme_percent"] for row in record["accuracy"]["files"])
     ratio = record["host"]["files"][0]["ratio"]
     text = " ".join((ROOT / "README.md").read_text().split())
-    assert f"takes {ratio:.2f} of its time, at an NME of {ours:.2f} % against {peer:.2f} %" in text
+    words = f"{name} int8 takes {ratio:.2f} of its time, at an NME of {ours:.2f} %"
+    assert words in text
+    assert f"against {peer:.2f} %" in text
 
 
 def test_readme_has_the_instructions_beside_mediapipe() -> None:
@@ -173,11 +176,13 @@ def test_readme_has_the_instructions_beside_mediapipe() -> None:
     assert f"takes {ratio:.2f} of the instructions of MediaPipe's face mesh" in text
 
 
-def test_the_preset_says_what_its_command_reached() -> None:
-    record = files.read_json(ROOT / "pretrained/efld-small" / card.RECORD, card.SCHEMA, "card")
+@pytest.mark.parametrize("name", ["efld-small", "efficientnet-lite0"])
+def test_a_preset_says_what_its_command_reached(name: str) -> None:
+    record = files.read_json(ROOT / "pretrained" / name / card.RECORD, card.SCHEMA, "card")
     keras = record["accuracy"]["full"][0]
     text = " ".join((ROOT / "train/config.py").read_text().replace(" # ", " ").split())
-    assert f"the NME on full is {keras['nme_percent']:.2f} %" in text
+    words = f"command in pretrained/{name}, seed 0, the NME on full is"
+    assert f"{words} {keras['nme_percent']:.2f} %" in text
 
 
 @pytest.mark.parametrize("path", PUBLISHED, ids=lambda path: path.parent.name)

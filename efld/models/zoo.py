@@ -37,13 +37,15 @@ def _efld(width: float, note: str, **options: Any) -> Entry:
 ZOO = MappingProxyType({
     "efld-nano": _efld(0.5, "smallest", squeeze=0.125, head_channels=32, near=3),
     "efld-small": _efld(1.0, "the default", squeeze=0.125, near=3),
-    "efld-large": _efld(1.75, "most accurate", squeeze=0.125, head_channels=128),
+    "efld-large": _efld(1.75, "more accurate", squeeze=0.125, head_channels=128),
     "efld-small-minimalistic": _efld(1.0, "no squeeze-excite, ReLU", minimalistic=True),
     "efld-small-mobilenetv3": _efld(1.0, "MobileNetV3-Small's table", table="small", squeeze=0.125),
     "efld-small-dense": _efld(
         1.0, "the same under Hong's head", table="small", squeeze=0.125, head="multiscale"
     ),
-    "efficientnet-lite0": Entry("efficientnet-lite", 1.0, 1.0, {}, "to begin from ImageNet"),
+    "efficientnet-lite0": Entry(
+        "efficientnet-lite", 1.0, 1.0, {}, "most accurate; begins from ImageNet"
+    ),
     "efficientnet-w1.0-d1.0": _published(1.0, 1.0),
     "efficientnet-w0.5-d1.1": _published(0.5, 1.1),
     "efficientnet-w0.25-d1.2": _published(0.25, 1.2),
