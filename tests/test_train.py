@@ -150,6 +150,12 @@ def test_weights_of_unknown_origin_are_no_beginning(finished: Path, tmp_path: Pa
     weights.write_bytes(b"other")
     with pytest.raises(InputError, match=r"model.keras: has sha256 d9298a10, expected .* beside"):
         loop.train(config, tmp_path / "run", resume=False, overwrite=False, say=lambda _: None)
+    (tmp_path / "spec.json").unlink()
+    with pytest.raises(InputError, match=r"model.keras: no spec.json beside it, expected one"):
+        loop.train(config, tmp_path / "run", resume=False, overwrite=False, say=lambda _: None)
+    (tmp_path / "backbone.json").touch()
+    with pytest.raises(InputError, match=r"is a backbone, expected a whole .* to --backbone"):
+        loop.train(config, tmp_path / "run", resume=False, overwrite=False, say=lambda _: None)
     weights.unlink()
     with pytest.raises(InputError, match=r"model.keras: no such file"):
         loop.train(config, tmp_path / "run", resume=False, overwrite=False, say=lambda _: None)

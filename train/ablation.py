@@ -109,7 +109,7 @@ def parse(argv: Sequence[str]) -> Namespace:
     given.rows = given.rows or own
     if others := [name for name in given.rows if name not in own]:
         raise InputError(
-            f"--rows {shlex.join(others)}: another model than {given.model}, of another size. "
+            f"--rows {', '.join(others)}: another model than {given.model}, of another size. "
             f"Leave them out, or give --model {BUDGET.model}."
         )
     if RECIPE not in given.rows:

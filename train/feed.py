@@ -16,7 +16,7 @@ from efld.losses import POSE_LOSSES
 from efld.models.pose_branch import JointModel
 from efld.pose import head_pose
 from efld.spec import ModelSpec
-from train.backbone import backbone_of
+from train.backbone import RECORD, backbone_of
 from train.config import TrainConfig
 
 Say = Callable[[str], None]
@@ -66,7 +66,16 @@ def begun_with(weights: Path) -> ModelSpec:
     """
     if not weights.is_file():
         raise InputError(f"{weights}: no such file. Give the model.keras of a run.")
-    spec = ModelSpec.read(weights.with_name("spec.json"))
+    if weights.with_name(RECORD).is_file():
+        raise InputError(
+            f"{weights}: is a backbone, expected a whole model. Give it to --backbone."
+        )
+    if not (path := weights.with_name("spec.json")).is_file():
+        raise InputError(
+            f"{weights}: no {path.name} beside it, expected one that says what the weights saw. "
+            "Give the model.keras of a run."
+        )
+    spec = ModelSpec.read(path)
     if (found := files.sha256(weights)) != spec.weights_sha256:
         raise InputError(
             f"{weights}: has sha256 {found[:8]}, expected {spec.weights_sha256[:8]} as in the "
