@@ -116,7 +116,8 @@ def test_test_faces_are_known_by_their_names_or_by_the_dataset() -> None:
 def test_what_an_op_can_write_at_all() -> None:
     graph = Graph.of(tflite_file.read(source().fp32.path))
     ends = {graph.name(op): bounds(graph, op.outputs[0]) for op in graph.ops}
-    assert ends["conv_2d_2"] == (0, math.inf)  # ReLU
+    assert ends["conv_2d_2"] == (0, 6)  # ReLU6
+    assert ends["conv_2d_14"] == (0, math.inf)  # ReLU
     assert ends["hard_swish_1"] == (-0.375, math.inf)
     assert ends["logistic_27"] == (0, 1)
     assert ends["mul_16"] == pytest.approx((0, 1))  # a ReLU6 times a sixth
