@@ -8,7 +8,7 @@ from keras import KerasTensor, layers
 from efld.errors import InputError
 from efld.geometry import Points
 from efld.models import heads
-from efld.models.blocks import conv_bn, inverted_residual, repeats, round_channels
+from efld.models.blocks import Activation, conv_bn, inverted_residual, repeats, round_channels
 
 Head = Literal["multiscale", "published", "baseline"]
 
@@ -82,13 +82,23 @@ def build(
     x = conv_bn(x, round_channels(STEM * width), 3, 2, "hard_swish", "valid", name="stem")
     maps = []
     for i, stage in enumerate(STAGES):
-        x = _stage(x, stage, width, depth, f"stage{i + 1}")
+        x = built_stage(x, stage, width, depth, name=f"stage{i + 1}")
         maps.append(x)
     features = _head(maps, width, head)
     return keras.Model(image, heads.landmarks(features, mean_shape), name="efficientnet")
 
 
-def _stage(x: KerasTensor, stage: Stage, width: float, depth: float, name: str) -> KerasTensor:
+def built_stage(
+    x: KerasTensor,
+    stage: Stage,
+    width: float,
+    depth: float,
+    squeeze: float = SQUEEZE,
+    activation: Activation = "hard_swish",
+    *,
+    name: str,
+) -> KerasTensor:
+    """The blocks of a stage; `squeeze=0` leaves out squeeze-excite."""
     for i in range(repeats(depth, stage.repeats)):
         channels = x.shape[-1]
         x = inverted_residual(
@@ -97,8 +107,8 @@ def _stage(x: KerasTensor, stage: Stage, width: float, depth: float, name: str) 
             out=round_channels(stage.out * width),
             kernel=stage.kernel,
             stride=stage.stride if i == 0 else 1,
-            squeeze=max(1, int(channels * SQUEEZE)),
-            activation="hard_swish",
+            squeeze=max(1, int(channels * squeeze)) if squeeze else 0,
+            activation=activation,
             gate="sigmoid",
             name=f"{name}_block{i + 1}",
         )

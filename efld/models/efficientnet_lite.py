@@ -6,20 +6,15 @@ three quarters of the weights, and their maps are too coarse to find a point in.
 """
 
 import keras
-from keras import KerasTensor, layers
+from keras import layers
 
 from efld.geometry import Points
-from efld.models.blocks import conv_bn, inverted_residual, repeats, round_channels
-from efld.models.efficientnet import STEM, Stage
+from efld.models.blocks import conv_bn, round_channels
+from efld.models.efficientnet import STAGES as TABLE
+from efld.models.efficientnet import STEM, built_stage
 from efld.models.heatmap import heatmap
 
-STAGES = (
-    Stage(1, 3, 1, 1, 16),
-    Stage(2, 3, 2, 6, 24),
-    Stage(2, 5, 2, 6, 40),
-    Stage(3, 3, 2, 6, 80),
-    Stage(3, 5, 1, 6, 112),
-)
+STAGES = (*TABLE[:2], TABLE[2]._replace(repeats=2), *TABLE[3:5])  # B0's third has two layers
 HEAD_STAGES = (2, 4)  # strides 8 and 16
 GREY_MEAN, GREY_SCALE = 127.0, 128.0  # as lite0's weights expect their pictures
 
@@ -50,22 +45,6 @@ def backbone(width: float, depth: float, input_px: int = 112) -> keras.Model:
     x = conv_bn(x, round_channels(STEM * width), 3, 2, "relu6", name="stem")
     maps = []
     for i, stage in enumerate(STAGES):
-        x = _stage(x, stage, width, depth, f"stage{i + 1}")
+        x = built_stage(x, stage, width, depth, 0, "relu6", name=f"stage{i + 1}")
         maps.append(x)
     return keras.Model(image, [maps[i] for i in HEAD_STAGES], name="efficientnet_lite_backbone")
-
-
-def _stage(x: KerasTensor, stage: Stage, width: float, depth: float, name: str) -> KerasTensor:
-    for i in range(repeats(depth, stage.repeats)):
-        x = inverted_residual(
-            x,
-            hidden=x.shape[-1] * stage.expand,
-            out=round_channels(stage.out * width),
-            kernel=stage.kernel,
-            stride=stage.stride if i == 0 else 1,
-            squeeze=0,
-            activation="relu6",
-            gate="sigmoid",
-            name=f"{name}_block{i + 1}",
-        )
-    return x
