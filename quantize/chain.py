@@ -34,7 +34,7 @@ from quantize.search.choose import Choice, Chooser, unsupported
 from quantize.search.cost import Objective, latency_ratios
 from quantize.search.journal import Journal
 from quantize.search.trials import Plan, Trials
-from quantize.search.units import Graph, Ops
+from quantize.search.units import Ops, Wiring
 
 SCHEMA = 2
 RECORD, FILE = "quantize.json", "model.int8.tflite"
@@ -96,7 +96,7 @@ class _Job:
             StepError: no choice holds the budget.
         """
         model = tflite_file.read(self.fp32.path)
-        graph = Graph.of(model)
+        graph = Wiring.of(model)
         no_kernel = recipe.unquantizable(graph.kinds)
         with tqdm(unit="trial", leave=False, disable=None) as bar:
             trials = self._trials(graph, frozenset(_of_kinds(graph, no_kernel)), bar)
@@ -131,7 +131,7 @@ class _Job:
         self.say(f"calibration on {len(self.faces.calibrate)} training faces")
         return Calibrated.observed(self.fp32, self._images, self.faces.ids, self.data)
 
-    def _trials(self, graph: Graph, kernel: Ops, bar: "tqdm[NoReturn]") -> Trials:
+    def _trials(self, graph: Wiring, kernel: Ops, bar: "tqdm[NoReturn]") -> Trials:
         spec = self.fp32.spec
         troubles = lint.findings(self.fp32.path, self._images)
         self.say("\n".join([f"{self.fp32.path}: {counted(troubles)}", *lines(troubles)]))
@@ -162,7 +162,7 @@ class _Job:
             self.say(f"{method}: NME {result.nme_percent:.3f} % on held-out training faces")
 
 
-def _of_kinds(graph: Graph, kinds: frozenset[str]) -> Iterator[int]:
+def _of_kinds(graph: Wiring, kinds: frozenset[str]) -> Iterator[int]:
     """The ops of some kinds that can be float."""
     return (i for i, kind in enumerate(graph.kinds) if kind in kinds and i not in graph.pinned)
 

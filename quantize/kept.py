@@ -19,7 +19,7 @@ from efld.tflite_file import Model
 from quantize import calibration
 from quantize.calibration import METHODS, Range
 from quantize.recipe import WITH_WEIGHTS
-from quantize.search.units import Graph
+from quantize.search.units import Wiring
 from quantize.weighted import Floats
 
 SCHEMA = 1
@@ -89,7 +89,7 @@ class Calibrated:
         ranges = {name: _numbers(text) for name, text in record["ranges"].items()}
         means = {name: _numbers(text) for name, text in record["channel_means"].items()}
         model = tflite_file.read(fp32.path)
-        if lacking := {*Graph.of(model).names} - {*ranges} | _read_by_layers(model) - {*means}:
+        if lacking := {*Wiring.of(model).names} - {*ranges} | _read_by_layers(model) - {*means}:
             raise InputError(
                 f"{path}: has no numbers of {min(lacking)}, which {fp32.path} computes: another "
                 "version of the converter named it. Give --data."

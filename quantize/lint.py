@@ -19,8 +19,8 @@ from quantize import recipe
 from quantize.audit import arithmetic, scales
 from quantize.audit.bounds import UNKNOWN, bounds
 from quantize.audit.finding import Finding, few, sorted_by_severity
-from quantize.audit.graph import Graph, Op
 from quantize.audit.reached import Reached, reached
+from quantize.graph import Graph, Op
 from quantize.recipe import Why
 
 PICTURES = 32  # are enough to see a factor of two

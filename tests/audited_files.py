@@ -13,8 +13,8 @@ from efld import runtime, tflite_file
 from efld.data.datasets import hold_out, training_faces
 from efld.runtime import LandmarkModel
 from quantize import calibration, making, recipe
-from quantize.audit.graph import Graph
 from quantize.calibration import Range
+from quantize.graph import Graph
 from quantize.making import Maker
 from quantize.recipe import FloatOp
 from tests import tiny_run

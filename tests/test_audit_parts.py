@@ -11,8 +11,8 @@ from efld import tflite_file
 from efld.tflite_file import Model
 from quantize.audit import provenance, scales
 from quantize.audit.bounds import bounds
-from quantize.audit.graph import Graph, Op
 from quantize.audit.report import Options, Report, report
+from quantize.graph import Graph, Op
 from tests import tiny_run
 from tests.audited_files import NAME, TEST_ID, source
 

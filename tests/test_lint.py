@@ -10,9 +10,9 @@ import pytest
 from efld.errors import InputError
 from quantize import lint
 from quantize.audit.finding import Finding
-from quantize.audit.graph import OUTPUT_AXIS, Graph, Op, Value
 from quantize.audit.reached import Reached
 from quantize.commands import lint as command
+from quantize.graph import OUTPUT_AXIS, Graph, Op, Value
 from quantize.lint import Net
 from tests import tiny_run
 from tests.audited_files import NAME, source, uneven

@@ -15,15 +15,15 @@ from quantize import chain, rounding
 from quantize.search import cost, plot, trials, units
 from quantize.search.journal import Journal, Result
 from quantize.search.trials import within
-from quantize.search.units import Graph
+from quantize.search.units import Wiring
 from tests import tiny_run
 
 
-def graph(*ops: tuple[str, tuple[int, ...]], pinned: frozenset[int] = frozenset()) -> Graph:
+def graph(*ops: tuple[str, tuple[int, ...]], pinned: frozenset[int] = frozenset()) -> Wiring:
     """A graph of `(kind, ops it reads)`; -1 is the image."""
     kinds, sources = zip(*ops, strict=True)
     names = tuple(f"{kind.lower()}_{i}" for i, kind in enumerate(kinds))
-    return Graph(kinds, names, sources, (10,) * len(ops), (100,) * len(ops), pinned)
+    return Wiring(kinds, names, sources, (10,) * len(ops), (100,) * len(ops), pinned)
 
 
 BLOCK = graph(
@@ -71,7 +71,7 @@ def test_a_block_is_switched_at_once_and_a_head_in_parts() -> None:
 
 @pytest.mark.parametrize("head", ["dense", "heatmap"])
 def test_every_op_of_a_real_graph_is_in_one_unit(head: str) -> None:
-    found = Graph.of(tflite_file.read(tiny_run.exported(head) / "model.fp32.tflite"))
+    found = Wiring.of(tflite_file.read(tiny_run.exported(head) / "model.fp32.tflite"))
     ops = sorted(op for unit in units.units(found) for op in unit.ops)
     assert ops == list(range(len(found.kinds)))
 
@@ -85,7 +85,7 @@ def test_a_graph_without_fixed_sizes_is_refused() -> None:
     model = tflite_file.read(tiny_run.exported("dense") / "model.fp32.tflite")
     model.subgraphs[0].tensors[0].shapeSignature = np.array([-1, 32, 32, 1], np.int32)
     with pytest.raises(InputError, match=r"sizes \[-1, 32, 32, 1\], expected fixed ones"):
-        Graph.of(model)
+        Wiring.of(model)
 
 
 def test_custom_ops_are_refused() -> None:
@@ -94,7 +94,7 @@ def test_custom_ops_are_refused() -> None:
     code.builtinCode = code.deprecatedBuiltinCode = 32
     code.customCode = b"Mine"
     with pytest.raises(InputError, match="the graph has CUSTOM:Mine ops, expected builtin ones"):
-        Graph.of(model)
+        Wiring.of(model)
 
 
 def test_a_budget_is_held_with_a_margin() -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from quantize.audit.finding import Finding, few
-from quantize.audit.graph import CONVERSIONS, Graph, Op
+from quantize.graph import CONVERSIONS, Graph, Op
 from quantize.recipe import NO_INT8_KERNEL
 
 INTEGERS = frozenset({"int8", "uint8", "int16"})

@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from quantize.audit.graph import Graph, Op, Value
+from quantize.graph import Graph, Op, Value
 
 Bounds = tuple[float, float]
 UNKNOWN: Bounds = (-math.inf, math.inf)

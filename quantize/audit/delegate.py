@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from efld.sessions import Delegation
 from quantize.audit import arithmetic
 from quantize.audit.finding import Finding, few
-from quantize.audit.graph import Graph
+from quantize.graph import Graph
 from quantize.recipe import NO_INT8_KERNEL
 
 

@@ -16,7 +16,7 @@ from efld.runtime import in_range
 from efld.spec import Channels, ModelSpec
 from quantize.audit.bounds import bounds
 from quantize.audit.finding import Finding, few
-from quantize.audit.graph import Graph, Value
+from quantize.graph import Graph, Value
 from quantize.layers import keeping
 
 FACES = 32

@@ -9,8 +9,8 @@ from efld import files, tflite_file
 from efld.spec import ModelSpec
 from efld.tflite_file import Model
 from quantize import recipe
-from quantize.audit.graph import CONVERSIONS
 from quantize.chain import RECORD
+from quantize.graph import CONVERSIONS
 from quantize.lint import left_float
 
 

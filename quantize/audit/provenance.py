@@ -11,7 +11,7 @@ from efld.runtime import LandmarkModel
 from efld.sessions import Session
 from efld.spec import METADATA_NAME, ModelSpec
 from quantize.audit.finding import Finding, few
-from quantize.audit.graph import Graph
+from quantize.graph import Graph
 
 OUR_EDGES = ({"image"}, {"landmarks"})
 TEST_FOLDERS = frozenset(folder for folder, part in FOLDERS.items() if part in TEST_PARTS)

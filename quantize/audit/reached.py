@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from quantize.audit.graph import Graph
+from quantize.graph import Graph
 from quantize.layers import Values, activations
 
 COMMON_SHARE = 0.999

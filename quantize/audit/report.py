@@ -16,10 +16,10 @@ from quantize.audit import arithmetic, delegate, pictures, provenance, scales, s
 from quantize.audit.arithmetic import Computing
 from quantize.audit.finding import Finding, sorted_by_severity
 from quantize.audit.gate import by_dtype
-from quantize.audit.graph import Graph
 from quantize.audit.pictures import Seen
 from quantize.audit.plan import plan
 from quantize.audit.sizes import Sizes
+from quantize.graph import Graph
 
 SCHEMA = 1
 

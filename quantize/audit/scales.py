@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quantize.audit.finding import Finding, few
-from quantize.audit.graph import OUTPUT_AXIS, Graph, Op, Value
+from quantize.graph import OUTPUT_AXIS, Graph, Op, Value
 
 SMALLEST_SCALE = float(np.finfo(np.float32).tiny)  # below it a float32 is denormal
 DEAD_SHARE = 1e-6  # of a layer's largest weight

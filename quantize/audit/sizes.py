@@ -9,7 +9,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from efld.tflite_file import Model
 from quantize.audit.finding import Finding
-from quantize.audit.graph import OUTPUT_AXIS, Graph
+from quantize.graph import OUTPUT_AXIS, Graph
 
 WASTE_SHARE = 0.01  # of the file: less is not worth a word
 

@@ -16,7 +16,7 @@ from export.conversion import FILES
 from quantize import lint
 from quantize.audit import pictures
 from quantize.audit.finding import counted, lines
-from quantize.audit.graph import Graph
+from quantize.graph import Graph
 
 SCHEMA = 1
 HELP = """examples:

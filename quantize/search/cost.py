@@ -15,7 +15,7 @@ from efld import files
 from efld.errors import InputError
 from efld.runtime import LandmarkModel
 from quantize.recipe import WITH_WEIGHTS
-from quantize.search.units import Graph, Ops
+from quantize.search.units import Ops, Wiring
 
 Objective = Literal["size", "host-latency", "arm-instructions"]
 DEFAULT: Objective = "host-latency"
@@ -33,7 +33,7 @@ ROOT = Path(__file__).parents[2]
 ARM_CPU = "a72"  # without int8 dot products, as the slower half of the phones in use
 
 
-def estimate(graph: Graph, floats: Ops, objective: Objective = DEFAULT) -> float:
+def estimate(graph: Wiring, floats: Ops, objective: Objective = DEFAULT) -> float:
     """The work of a plan, in float multiply-adds."""
     total = 0.0
     for i, kind in enumerate(graph.kinds):

@@ -18,7 +18,7 @@ from quantize.calibration import Range
 from quantize.making import Maker
 from quantize.recipe import FloatOp, Why
 from quantize.search.journal import Journal, Result, digest
-from quantize.search.units import Graph, Ops
+from quantize.search.units import Ops, Wiring
 
 THREADS = min(4, os.cpu_count() or 1)  # figures are the same on any number; small nets gain no more
 QUICK_FACES = 100  # to rank units by pixels; a budget is judged on all held-out faces
@@ -36,7 +36,7 @@ class Plan:
 class Trials:
     """Makes and measures plans of one model; each once."""
 
-    graph: Graph
+    graph: Wiring
     fp32: LandmarkModel
     maker: Maker
     ranges: Mapping[str, Mapping[str, Range]]  # by method

@@ -10,11 +10,12 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Self
 
 from efld import tflite_file
 from efld.errors import InputError
 from efld.tflite_file import Model
+from quantize.graph import Graph, Op
 from quantize.recipe import WITH_WEIGHTS
 
 Ops = frozenset[int]
@@ -25,12 +26,11 @@ FOLLOWERS = frozenset({
     "TANH", "RESHAPE", "SQUEEZE", "EXPAND_DIMS", "TRANSPOSE", "ADD", "SUB", "MUL", "DIV",
 })  # fmt: skip
 LEADERS = frozenset({"PAD", "PADV2", "MIRROR_PAD"})  # they go with the op that reads them
-FLOAT32 = 0  # in TensorType of the .tflite schema
 MEANS = frozenset({"MEAN", "AVERAGE_POOL_2D"})
 
 
 @dataclass(frozen=True, eq=False)
-class Graph:
+class Wiring:
     """The ops of a float graph: kinds, names of outputs, and who reads whom; by index."""
 
     kinds: tuple[str, ...]
@@ -41,24 +41,24 @@ class Graph:
     pinned: Ops  # that cannot be float: their constants would be stored as floats
 
     @classmethod
-    def of(cls, model: Model) -> "Graph":
+    def of(cls, model: Model) -> Self:
         """
         Raises:
             InputError: custom ops, or sizes that are not fixed: they cannot be int8 here.
         """
-        graph = model.subgraphs[0]
-        kinds = tuple(tflite_file.op_name(model, op) for op in graph.operators)
-        names = tuple(tflite_file.tensor_name(graph.tensors[o.outputs[0]]) for o in graph.operators)
-        _check(model, kinds)
-        writer = {int(t): i for i, op in enumerate(graph.operators) for t in op.outputs}
-        writer.update({int(t): -1 for t in graph.inputs})
-        sources = tuple(
-            tuple(writer[int(t)] for t in op.inputs if int(t) in writer) for op in graph.operators
+        graph = Graph.of(model)
+        _check(graph, model)
+        writers = {tensor: op.index for tensor, op in graph.writer.items()}
+        writers |= dict.fromkeys(graph.inputs, -1)
+        sizes = tuple(math.prod(graph.values[op.outputs[0]].shape) for op in graph.ops)
+        return cls(
+            kinds=tuple(op.kind for op in graph.ops),
+            names=tuple(map(graph.name, graph.ops)),
+            sources=tuple(tuple(writers[t] for t in op.inputs if t in writers) for op in graph.ops),
+            values=sizes,
+            work=tuple(graph.multiply_adds(op) or sizes[op.index] for op in graph.ops),
+            pinned=frozenset(op.index for op in graph.ops if _holds_matrix(graph, op)),
         )
-        values = tuple(_size(graph.tensors[op.outputs[0]]) for op in graph.operators)
-        work = tuple(_work(model, op) for op in graph.operators)
-        pinned = frozenset(i for i, op in enumerate(graph.operators) if _holds_matrix(model, op))
-        return cls(kinds, names, sources, values, work, pinned)
 
     @cached_property
     def readers(self) -> tuple[tuple[int, ...], ...]:
@@ -81,14 +81,13 @@ class Graph:
         return frozenset(found - self.pinned)
 
 
-def _check(model: Model, kinds: tuple[str, ...]) -> None:
-    graph = model.subgraphs[0]
-    if custom := [kind for kind in kinds if kind.startswith("CUSTOM")]:
+def _check(graph: Graph, model: Model) -> None:
+    if custom := [op.kind for op in graph.ops if op.kind.startswith("CUSTOM")]:
         raise InputError(
             f"the graph has {custom[0]} ops, expected builtin ones: the quantiser knows no others. "
             "Export the model without them."
         )
-    for tensor in graph.tensors:
+    for tensor in model.subgraphs[0].tensors:
         signature = tensor.shapeSignature
         if signature is not None and any(int(side) < 0 for side in signature):
             raise InputError(
@@ -98,26 +97,14 @@ def _check(model: Model, kinds: tuple[str, ...]) -> None:
             )
 
 
-def _work(model: Model, op: Any) -> int:
-    graph, kind = model.subgraphs[0], tflite_file.op_name(model, op)
-    written = _size(graph.tensors[op.outputs[0]])
-    if kind not in WITH_WEIGHTS:
-        return written
-    weights = graph.tensors[op.inputs[1]]
-    outputs = int(weights.shape[-1] if kind == "DEPTHWISE_CONV_2D" else weights.shape[0])
-    return written * _size(weights) // outputs
-
-
-def _holds_matrix(model: Model, op: Any) -> bool:
+def _holds_matrix(graph: Graph, op: Op) -> bool:
     """Whether an op without int8 weights of its own reads a constant of more than one axis."""
-    tensors = [model.subgraphs[0].tensors[int(i)] for i in op.inputs if int(i) >= 0]
-    floats = [t for t in tensors if t.type == FLOAT32 and model.buffers[t.buffer].data is not None]
-    matrices = [t for t in floats if sum(int(side) > 1 for side in t.shape) > 1]
-    return tflite_file.op_name(model, op) not in WITH_WEIGHTS and bool(matrices)
-
-
-def _size(tensor: Any) -> int:
-    return math.prod(int(side) for side in (tensor.shape if tensor.shape is not None else ()))
+    return op.kind not in WITH_WEIGHTS and any(
+        value.dtype == "float32"
+        and value.constant is not None
+        and sum(side > 1 for side in value.shape) > 1
+        for value in graph.given(op)
+    )
 
 
 @dataclass(frozen=True)
@@ -129,14 +116,14 @@ class Unit:
     layers: tuple[Ops, ...]  # what may be switched alone, to refine
 
     @classmethod
-    def of(cls, graph: Graph, layers: Iterable[Ops]) -> "Unit":
+    def of(cls, graph: Wiring, layers: Iterable[Ops]) -> "Unit":
         parts = tuple(sorted(layers, key=min))
         ops = frozenset().union(*parts)
         first, last = graph.names[min(ops)], graph.names[max(ops)]
         return cls(first if first == last else f"{first}..{last}", ops, parts)
 
 
-def layers(graph: Graph) -> list[Ops]:
+def layers(graph: Wiring) -> list[Ops]:
     """Every op in exactly one layer, in the graph's order."""
     owner = list(range(len(graph.kinds)))
     for i, kind in enumerate(graph.kinds):
@@ -155,7 +142,7 @@ def layers(graph: Graph) -> list[Ops]:
     return [frozenset(group) for group in sorted(groups.values(), key=min)]
 
 
-def _gates(graph: Graph) -> Iterator[Ops]:
+def _gates(graph: Wiring) -> Iterator[Ops]:
     """Squeeze-excites: a mean, what follows it, and the product with what was averaged."""
     for start, kind in enumerate(graph.kinds):
         if kind in MEANS and graph.sources[start]:
@@ -167,7 +154,7 @@ def _gates(graph: Graph) -> Iterator[Ops]:
                     break
 
 
-def units(graph: Graph) -> list[Unit]:
+def units(graph: Wiring) -> list[Unit]:
     """Every op in exactly one unit, in the graph's order."""
     parts = layers(graph)
     home = {op: part for part in parts for op in part}
@@ -181,7 +168,7 @@ def units(graph: Graph) -> list[Unit]:
     return sorted(found, key=lambda unit: min(unit.ops))
 
 
-def _block(graph: Graph, home: dict[int, Ops], depthwise: int) -> list[Ops]:
+def _block(graph: Wiring, home: dict[int, Ops], depthwise: int) -> list[Ops]:
     """The depthwise layer, the one before it, a squeeze-excite, and the convolution after them."""
     block = [home[depthwise]]
     before = [source for source in graph.sources[min(block[0])] if source >= 0]
@@ -195,7 +182,7 @@ def _block(graph: Graph, home: dict[int, Ops], depthwise: int) -> list[Ops]:
     return block
 
 
-def _only_reader(graph: Graph, home: dict[int, Ops], part: Ops) -> Ops | None:
+def _only_reader(graph: Wiring, home: dict[int, Ops], part: Ops) -> Ops | None:
     """The layer that alone reads a layer, if it is a convolution or a squeeze-excite."""
     readers = {home[reader] for i in part for reader in graph.readers[i]} - {part}
     if len(readers) != 1:
