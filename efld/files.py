@@ -64,6 +64,16 @@ def check_writable(path: Path) -> None:
         raise InputError(f"{path}: the folder {parent} cannot be written to. Give another one.")
 
 
+def check_sha256(path: Path, expected: str, record: str, advice: str) -> str:
+    """The digest of `path`; InputError where the `record` beside it is of other content."""
+    if (found := sha256(path)) != expected:
+        raise InputError(
+            f"{path}: has sha256 {found[:8]}, expected {expected[:8]} as in {record} beside it. "
+            f"{advice}"
+        )
+    return found
+
+
 def write_json(path: Path, record: dict[str, Any]) -> None:
     """Writes `record`, which says its `"schema"`, as indented JSON."""
     if "schema" not in record:

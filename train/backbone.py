@@ -43,11 +43,9 @@ def backbone_of(weights: Path, model: str) -> Backbone:
         backbone = Backbone(**record)
     except TypeError as error:
         raise InputError(f"{path}: {one_line(error)}. Run `python -m train backbone`.") from None
-    if (found := files.sha256(weights)) != backbone.weights_sha256:
-        raise InputError(
-            f"{weights}: has sha256 {found[:8]}, expected {backbone.weights_sha256[:8]} as in "
-            f"{RECORD} beside it. Run `python -m train backbone` again."
-        )
+    files.check_sha256(
+        weights, backbone.weights_sha256, RECORD, "Run `python -m train backbone` again."
+    )
     if backbone.model != model:
         raise InputError(
             f"{weights}: is the backbone of {backbone.model}, and the model is {model}. Give "

@@ -76,11 +76,12 @@ def begun_with(weights: Path) -> ModelSpec:
             "Give the model.keras of a run."
         )
     spec = ModelSpec.read(path)
-    if (found := files.sha256(weights)) != spec.weights_sha256:
-        raise InputError(
-            f"{weights}: has sha256 {found[:8]}, expected {spec.weights_sha256[:8]} as in the "
-            "spec.json beside it, which says what they saw. Give the model.keras of a run."
-        )
+    found = files.check_sha256(
+        weights,
+        spec.weights_sha256,
+        path.name,
+        "It says what the weights saw: give the model.keras of a run.",
+    )
     return replace(spec, data=(f"weights of {spec.model} {found[:8]}", *spec.data))
 
 

