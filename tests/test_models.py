@@ -81,6 +81,25 @@ def test_heat_maps_answer_with_the_expected_place() -> None:
     np.testing.assert_allclose(layer(scores)[0, 0], [4.25 / 14, 6.5 / 14], atol=1e-6)
 
 
+def test_what_is_likely_stays_where_it_was_on_larger_pictures(tmp_path: Path) -> None:
+    peaks = np.array([[0.4, 0.3], [0.7, 0.45]], np.float32)  # far from the border
+    small, large = (
+        keras.Sequential([keras.Input((side, side, 2)), heatmap.ExpectedPlaces(peaks)])
+        for side in (14, 18)
+    )
+    prior = small.layers[0].prior
+    prior.assign(3 * heatmap.log_gaussian(peaks[::-1], 14))
+    small.save(tmp_path / "small.keras")
+    large.load_weights(tmp_path / "small.keras")
+    answer = np.asarray(large(np.zeros((1, 18, 18, 2), np.float32)))
+    np.testing.assert_allclose(answer[0], peaks[::-1], atol=0.05 / 18)  # of a cell
+
+
+def test_a_model_says_the_size_that_it_sees() -> None:
+    for name in ("efficientnet-lite0", "efficientnet-lite0-144px"):
+        assert zoo.build(name).input_shape[1] == zoo.entry(name).input_px
+
+
 def test_heat_maps_come_in_eights() -> None:
     model = zoo.build("efld-nano")
     assert model.get_layer("head_scores").output.shape == (None, 14, 14, 72)
@@ -108,21 +127,22 @@ BACKEND = """
 import sys, numpy as np
 from efld.models import zoo
 folder = sys.argv[1]
-images = np.random.default_rng(0).uniform(0, 255, (2, 112, 112, 1)).astype(np.float32)
 out = {}
 for name in zoo.ZOO:
     model = zoo.build(name)
     model.load_weights(f"{folder}/{name}.weights.h5")
-    out[name] = model.predict(images, verbose=0)
+    out[name] = model.predict(np.load(f"{folder}/{name}.npy"), verbose=0)
 np.savez(f"{folder}/out.npz", **out)
 """
 
 
 def test_both_backends_build_every_zoo_model_and_agree(tmp_path: Path) -> None:
-    images = np.random.default_rng(0).uniform(0, 255, (2, 112, 112, 1)).astype(np.float32)
     here = {}
     for name in zoo.ZOO:
         model = zoo.build(name)
+        shape = (2, *model.input_shape[1:])
+        images = np.random.default_rng(0).uniform(0, 255, shape).astype(np.float32)
+        np.save(tmp_path / f"{name}.npy", images)
         model.save_weights(tmp_path / f"{name}.weights.h5")
         here[name] = np.asarray(model(images))
     other = "jax" if keras.backend.backend() == "tensorflow" else "tensorflow"

@@ -18,12 +18,13 @@ from numpy.typing import NDArray
 from efld import geometry
 from efld.data import faces as faces_module
 from efld.data import pack as pack_module
-from efld.data.batches import REGION_PX, ZOOM, cut_regions
+from efld.data.batches import ZOOM, cut_regions, region_px
 from efld.data.faces import Face
 from efld.errors import InputError
 from efld.geometry import Picture
 
 FACTOR = 1.25
+REGION_PX = region_px(112)
 PER_SHARD = 3
 
 
@@ -101,6 +102,11 @@ def test_packed_regions_are_the_cut_ones(tmp_path: Path, count: int) -> None:
             np.testing.assert_array_equal(regions.pictures[i], picture)
         with pytest.raises(IndexError):
             regions.pictures[count]
+
+
+def test_larger_crops_are_cut_from_larger_regions(tmp_path: Path) -> None:
+    regions = cut_regions(some_faces(tmp_path / "faces", 1), FACTOR, input_px=144)
+    assert regions.pictures[0].shape == (226, 226)
 
 
 def test_a_second_start_opens_no_picture(

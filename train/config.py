@@ -130,4 +130,14 @@ PRESETS = MappingProxyType({
         extra_share=0.6,
         augmentation=Augmentation(rotation_deg=10.0, occlusion=0.3, shape=0.5),
     ),
+    # The same net goes on with larger pictures, a quarter of a million of them.
+    "144px": TrainConfig(
+        model="efficientnet-lite0-144px",
+        init="pretrained/efficientnet-lite0/model.keras",
+        epochs=40,
+        peak_lr=6e-4,
+        box_factor=1.15,
+        extra_share=0.5,
+        augmentation=Augmentation(rotation_deg=10.0, occlusion=0.3, shape=0.5),
+    ),
 })  # fmt: skip

@@ -13,6 +13,7 @@ from efld.data.batches import Array, Batch, Regions, Source, Targets, cut_region
 from efld.data.faces import Face
 from efld.errors import InputError
 from efld.losses import POSE_LOSSES
+from efld.models import zoo
 from efld.models.pose_branch import JointModel
 from efld.pose import head_pose
 from efld.spec import ModelSpec
@@ -95,7 +96,8 @@ def _usable(
 
 def regions_of(faces: list[Face], config: TrainConfig) -> Regions:
     """The faces as batches draw them; with pose and weight where the loss asks for them."""
-    regions = cut_regions(faces, config.box_factor, config.scheme)
+    input_px = zoo.entry(config.model).input_px
+    regions = cut_regions(faces, config.box_factor, config.scheme, input_px)
     if config.loss not in POSE_LOSSES:
         return regions
     points = np.stack([face.points for face in faces])

@@ -161,7 +161,7 @@ def loss_of(config: TrainConfig, input_px: int) -> keras.losses.Loss:
 
 
 def start_from(model: keras.Model, weights: Path) -> None:
-    """Takes the weights of another training of the same model.
+    """Takes the weights of another training of the same model, perhaps on smaller pictures.
 
     Raises:
         InputError: no such file, or of another model.

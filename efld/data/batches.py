@@ -21,7 +21,6 @@ from efld.geometry import Picture, Points
 from efld.pose import moved
 
 ZOOM = 1.6  # the stored region's side over the crop's: room for rotation, shift and scale
-REGION_PX = 176  # about the crop's resolution: 112 * 1.6
 
 Array = NDArray[np.float32]
 # `landmarks` (n, points, 2) in 0..1; with poses also `pose` (n, 3) in radians and `weight` (n,).
@@ -41,7 +40,7 @@ class Pictures(Protocol):
 class Regions:
     """Faces, each cut with a margin. What is an array has a row for each face."""
 
-    pictures: Pictures  # n of (REGION_PX, REGION_PX)
+    pictures: Pictures  # n of (side, side)
     points: Points  # (n, points, 2), 0..1 over the region
     poses: Array | None = None  # (n, 3) radians, for losses that look at the head's pose
     weights: Array | None = None  # (n,), how much each face counts
@@ -50,8 +49,18 @@ class Regions:
         return len(self.pictures)
 
 
-def cut_regions(faces: Sequence[Face], box_factor: float, scheme: str = "68") -> Regions:
+def region_px(input_px: int) -> int:
+    """Side of a stored region: about `ZOOM` times the crop's, so 176 for 112."""
+    return input_px * 11 // 7
+
+
+def cut_regions(
+    faces: Sequence[Face], box_factor: float, scheme: str = "68", input_px: int = 112
+) -> Regions:
     """Decodes and cuts every face, once for all trainings: `efld.data.pack` says where they lie.
+
+    Args:
+        input_px: side of the crops that will be drawn from the regions.
 
     Raises:
         InputError: no faces, a face without all points of `scheme`, a picture that cannot be read,
@@ -65,7 +74,7 @@ def cut_regions(faces: Sequence[Face], box_factor: float, scheme: str = "68") ->
     points = np.empty((len(faces), schemes.scheme(scheme).points, 2), np.float32)
     for i, (face, box) in enumerate(zip(faces, boxes, strict=True)):
         points[i] = geometry.to_crop(face.points, box)
-    return Regions(pack(faces, boxes, REGION_PX), points)
+    return Regions(pack(faces, boxes, region_px(input_px)), points)
 
 
 def _refuse_unusable(face: Face, scheme: str) -> None:

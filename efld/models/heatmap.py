@@ -84,6 +84,11 @@ class ExpectedPlaces(layers.Layer):
             likely.shape, initializer=lambda _, dtype: ops.cast(likely, dtype), name="prior"
         )
 
+    def load_own_variables(self, store: Any) -> None:
+        """A prior that was learnt on maps of another side is resized: places are 0..1 over both."""
+        side = self.prior.shape[0]
+        self.prior.assign(ops.image.resize(np.asarray(store["0"]), (side, side)))
+
     def call(self, scores: Any) -> Any:
         rows = ops.reshape(scores + self.prior, (-1, len(self.places), self.prior.shape[-1]))
         chance = ops.softmax(ops.transpose(rows, (0, 2, 1)), axis=-1)

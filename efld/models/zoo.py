@@ -22,6 +22,7 @@ class Entry:
     depth: float
     options: Mapping[str, Any]
     note: str
+    input_px: int = 112
 
 
 def _published(width: float, depth: float) -> Entry:
@@ -44,7 +45,10 @@ ZOO = MappingProxyType({
         1.0, "the same under Hong's head", table="small", squeeze=0.125, head="multiscale"
     ),
     "efficientnet-lite0": Entry(
-        "efficientnet-lite", 1.0, 1.0, {}, "most accurate; begins from ImageNet"
+        "efficientnet-lite", 1.0, 1.0, {}, "more accurate; begins from ImageNet"
+    ),
+    "efficientnet-lite0-144px": Entry(
+        "efficientnet-lite", 1.0, 1.0, {}, "most accurate; the same on larger pictures", 144
     ),
     "efficientnet-w1.0-d1.0": _published(1.0, 1.0),
     "efficientnet-w0.5-d1.1": _published(0.5, 1.1),
@@ -68,7 +72,8 @@ def entry(name: str) -> Entry:
 def build(name: str, **options: Any) -> keras.Model:
     """Builds the model `name`; `options` override the table's, for instance `mean_shape`."""
     row = entry(name)
-    return build_family(row.family, row.width, row.depth, **{**row.options, **options})
+    choices = {"input_px": row.input_px, **row.options, **options}
+    return build_family(row.family, row.width, row.depth, **choices)
 
 
 @dataclass(frozen=True)
