@@ -14,9 +14,12 @@ from efld.models.trimmed import hidden, least, trimmed
 from efld.runtime import load
 from efld.spec import ModelSpec
 from tests import tiny_run
-from train import trim
+from train import loop, trim
+from train.config import PRESETS, changed
 
 FACES = str(tiny_run.faces_root())
+CROPS = np.random.default_rng(0).uniform(0, 255, (2, 112, 112, 1)).astype(np.float32)
+TINY = {"faces": 40, "batch": 8, "epochs": 1, "epoch_steps": 1, "validation": 0.2}
 IMAGES = np.random.default_rng(0).uniform(0, 255, (6, 32, 32, 1)).astype(np.float32)
 
 
@@ -81,14 +84,18 @@ def test_the_better_channels_stay(model: keras.Model) -> None:
 @pytest.mark.parametrize("name", ["efld-nano", "efficientnet-lite0"])
 def test_every_family_can_be_trimmed(name: str) -> None:
     model = zoo.build(name)
+    smaller = less(model)
+    assert smaller(CROPS).shape == (2, 68, 2)
+    assert smaller.count_params() < model.count_params()
+
+
+def less(model: keras.Model) -> keras.Model:
+    """A new model without some of its hidden channels."""
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.gamma.assign(np.ones(layer.gamma.shape))  # after training no block is zero
-    images = np.random.default_rng(0).uniform(0, 255, (2, 112, 112, 1)).astype(np.float32)
-    found = hidden(model, images)
-    smaller = trimmed(model, found, least(found, 0.3))
-    assert smaller(images).shape == (2, 68, 2)
-    assert smaller.count_params() < model.count_params()
+    found = hidden(model, CROPS)
+    return trimmed(model, found, least(found, 0.3))
 
 
 def test_the_command_leaves_a_run_that_goes_on(run: Path, tmp_path: Path) -> None:
@@ -107,6 +114,22 @@ def test_the_command_leaves_a_run_that_goes_on(run: Path, tmp_path: Path) -> Non
     assert "Next: python -m export" in said[-1]
     assert said[0].startswith("0.0% of hidden channels left out")
     trim.main(words, said.append)  # the same again replaces it
+
+
+def test_what_is_left_trains_on(tmp_path: Path) -> None:
+    smaller = less(zoo.build("efld-nano"))
+    weights = tmp_path / "model.keras"
+    smaller.save(weights)
+    digest = files.sha256(weights)
+    spec = ModelSpec(model="efld-nano-trimmed", input_px=112, weights_sha256=digest)
+    spec.write(tmp_path / "spec.json")
+    config = changed(PRESETS["smoke"], {**TINY, "init": str(weights)})
+    run = tmp_path / "run"
+    loop.train(config, run, resume=False, overwrite=False, say=lambda _: None)
+    trained = keras.models.load_model(run / "model.keras")
+    assert trained.count_params() == smaller.count_params()
+    after = ModelSpec.read(run / "spec.json")
+    assert (after.model, after.data[1]) == (spec.model, f"weights of {spec.model} {digest[:8]}")
 
 
 def test_what_cannot_be_spared_stays(

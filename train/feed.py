@@ -15,6 +15,7 @@ from efld.errors import InputError
 from efld.losses import POSE_LOSSES
 from efld.models import zoo
 from efld.models.pose_branch import JointModel
+from efld.models.trimmed import SUFFIX
 from efld.pose import head_pose
 from efld.spec import ModelSpec
 from train.backbone import RECORD, backbone_of
@@ -29,6 +30,7 @@ class Data:
 
     sources: list[Source]
     validation: Regions
+    model: str  # of the zoo, or what is left of one
     names: tuple[str, ...]  # for the spec
     terms: str
 
@@ -48,15 +50,18 @@ def load(config: TrainConfig, say: Say) -> Data:
         sources.append(Source(regions_of(weaker, config), until))
     say(f"{' + '.join(names)}; {len(held)} held out for validation")
     terms = datasets.all_terms([root, *extras])
+    model = config.model
     if config.init:
         earlier = begun_with(Path(config.init))
         names = list(dict.fromkeys([*names, *earlier.data]))
         terms = datasets.united([terms, earlier.licence])
+        if earlier.model == model + SUFFIX:
+            model = earlier.model
     if config.backbone:
         below = backbone_of(Path(config.backbone), config.model)
         names.append(below.data)
         terms = datasets.united([terms, below.licence])
-    return Data(sources, regions_of(held, config), tuple(names), terms)
+    return Data(sources, regions_of(held, config), model, tuple(names), terms)
 
 
 def begun_with(weights: Path) -> ModelSpec:

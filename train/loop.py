@@ -120,13 +120,8 @@ def versions() -> dict[str, str]:
 
 
 def compiled(config: TrainConfig, data: Data) -> keras.Model:
-    """A new model, its output starting at the mean shape of its own training faces."""
-    shape = mean_shape(data.sources[0].regions).round(3)
-    model = zoo.build(config.model, mean_shape=shape)
-    if config.init:
-        start_from(model, Path(config.init))
-    if config.backbone:
-        backbone.take(model, Path(config.backbone))
+    """A model before its first step, ready for it."""
+    model = begun(config, data)
     if config.rounding:
         model = fake_int8(model)
     if config.loss in POSE_LOSSES:
@@ -148,6 +143,22 @@ def compiled(config: TrainConfig, data: Data) -> keras.Model:
         # XLA on a CPU is several times slower than TensorFlow's kernels; JAX has nothing else.
         jit_compile=keras.backend.backend() != "tensorflow",
     )
+    return model
+
+
+def begun(config: TrainConfig, data: Data) -> keras.Model:
+    """A new model, its output starting at the mean shape of its own training faces.
+
+    Of a trimmed one its file alone knows the sizes.
+    """
+    if data.model != config.model:
+        return keras.models.load_model(config.init)
+    shape = mean_shape(data.sources[0].regions).round(3)
+    model = zoo.build(config.model, mean_shape=shape)
+    if config.init:
+        start_from(model, Path(config.init))
+    if config.backbone:
+        backbone.take(model, Path(config.backbone))
     return model
 
 
@@ -194,7 +205,7 @@ def finish(
     with files.whole(run / "model.keras") as temporary:
         bare.save(temporary)
     spec = ModelSpec(
-        model=config.model,
+        model=data.model,
         input_px=model.input_shape[1],
         scheme=config.scheme,
         box_factor=config.box_factor,

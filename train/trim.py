@@ -17,7 +17,7 @@ from efld.data.datasets import label
 from efld.errors import InputError
 from efld.evaluate import Crops
 from efld.models import zoo
-from efld.models.trimmed import Hidden, batches, hidden, least, trimmed
+from efld.models.trimmed import SUFFIX, Hidden, batches, hidden, least, trimmed
 from efld.spec import ModelSpec
 from train.config import TrainConfig
 
@@ -31,10 +31,12 @@ STEP = 0.025  # shares of channels that are tried
 MOST = 0.6
 
 HELP = """Leaves out the hidden channels that add least, as many as cost no more than --max-nme-rise
-on training faces that the preset holds out. Nothing is trained; what is left goes on as any run.
+on training faces that the preset holds out. Nothing is trained; what is left goes on as any run,
+and `--init` trains it further.
 
 examples:
   python -m train trim runs/NAME --data ~/300w
+  python -m train 300w --data ~/300w --model NAME --init runs/NAME-trimmed/model.keras
   python -m train trim pretrained/efficientnet-w0.5-d1.1 --data ~/300w --max-nme-rise 0.02"""
 
 
@@ -173,7 +175,8 @@ def write(
     with files.whole(out / "model.keras") as temporary:
         best.model.save(temporary)
     digest = files.sha256(out / "model.keras")
-    cut = replace(spec, model=f"{spec.model}-trimmed", weights_sha256=digest, calibration=())
+    name = spec.model.removesuffix(SUFFIX) + SUFFIX
+    cut = replace(spec, model=name, weights_sha256=digest, calibration=())
     cut.write(out / "spec.json")
     files.write_json(out / RECORD, {
         "schema": SCHEMA,

@@ -22,6 +22,7 @@ from efld.models.heatmap import LANES
 Array = NDArray[np.float32]
 
 
+SUFFIX = "-trimmed"  # of the name of a zoo's model
 BATCH = 32
 LEAST_VARIANCE = 1e-12  # of a block that adds nothing
 SEEN = (("_project", "input"), ("_depthwise_act", "output"), ("_project_bn", "output"))
