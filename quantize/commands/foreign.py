@@ -87,7 +87,9 @@ def run(argv: Sequence[str]) -> tuple[str, int]:
     origin_px = words.pop("origin_px", None)
     fp16_px = words.pop("fp16_limit_px", FOREIGN_LIMITS["fp16"].largest_px)
     limits = with_fp16(FOREIGN_LIMITS, fp16_px)
-    run_command.options_of(run_command.parse([str(folder), *rest]))  # refused before the work
+    then = run_command.parse([str(folder), *rest])
+    then.data, then.split = data, split
+    run_command.options_of(then)  # refused before the work
     _check_said(path, {"data": data, **words})
     model = ForeignModel.open(path, Told(**words))
     foreign.check_free(folder, path)
@@ -98,7 +100,7 @@ def run(argv: Sequence[str]) -> tuple[str, int]:
     source = Source(path, checked.told, checked.found)
     with steps_of(folder):
         foreign.make(source, Evaluation(data, split), folder, say, limits)
-    text, code = run_command.run([str(folder), "--data", str(data), "--split", split, *rest])
+    text, code = run_command.quantized(then)
     return "\n".join(filter(None, [text, _said(checked.told), checked.warning])), code
 
 

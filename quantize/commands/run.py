@@ -67,7 +67,11 @@ def run(argv: Sequence[str]) -> tuple[str, int]:
     Raises:
         StepError: over the limit, or not int8 throughout.
     """
-    given = parse(argv)
+    return quantized(parse(argv))
+
+
+def quantized(given: Namespace) -> tuple[str, int]:
+    """`run`, of a command line that is read already."""
     folder = run_folder.locate(given.run)
     options = options_of(given)
     with steps_of(folder):
