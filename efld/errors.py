@@ -11,6 +11,10 @@ from typing import NoReturn
 
 DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
+# Signals that a command has got. The exception of a signal can be lost: Python drops one that is
+# raised while a library's callback runs, and native code makes another of it.
+_signals: list[int] = []
+
 
 class InputError(ValueError):
     """Something given to efld is wrong. One line: where, expected, found, remedy."""
@@ -31,17 +35,15 @@ def run_command(command: Callable[[], None]) -> None:
     Ctrl-C exits with 130, SIGTERM with 143 and a closed pipe with 141, as a shell expects. Any
     other exception is a bug in efld and keeps its traceback.
     """
-    signal.signal(signal.SIGTERM, _terminated)
+    _signals.clear()
+    signal.signal(signal.SIGTERM, _signalled)
+    signal.signal(signal.SIGINT, _signalled)
     try:
         command()
     except InputError as error:
         _stop(str(error))
     except KeyboardInterrupt:
-        print(
-            "\ninterrupted: no half-written file is left. Run it again; a training with --resume.",
-            file=sys.stderr,
-        )
-        sys.exit(130)
+        _interrupted()
     except BrokenPipeError:
         # Python would flush stdout once more on exit and complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -50,6 +52,16 @@ def run_command(command: Callable[[], None]) -> None:
         if error.filename is None and error.errno not in DISK_FULL:
             raise
         _stop(_described(error))
+    except Exception:
+        if signal.SIGINT not in _signals:
+            raise
+        _interrupted()
+
+
+def check_signals() -> None:
+    """For long loops over other people's code: ends a command whose signal was lost there."""
+    if _signals:
+        _end(_signals[-1])
 
 
 @contextmanager
@@ -67,8 +79,21 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def _terminated(number: int, _frame: object) -> NoReturn:
-    sys.exit(128 + number)  # an exception, so that temporary files are removed on the way out
+def _signalled(number: int, _frame: object) -> NoReturn:
+    _signals.append(number)
+    _end(number)
+
+
+def _end(number: int) -> NoReturn:
+    """By an exception, so that temporary files are removed on the way out."""
+    if number == signal.SIGINT:
+        raise KeyboardInterrupt
+    sys.exit(128 + number)
+
+
+def _interrupted() -> NoReturn:
+    say("\ninterrupted: no half-written file is left. Run it again; a training with --resume.")
+    sys.exit(128 + signal.SIGINT)
 
 
 def _described(error: OSError) -> str:

@@ -39,6 +39,33 @@ errors.run_command(work)
 """
 
 
+INTERRUPTED = """
+import gc, os, signal, sys
+from efld import errors
+def lost():
+    gc.callbacks.append(lambda *_: os.kill(os.getpid(), signal.SIGINT))
+    gc.collect()
+    gc.callbacks.clear()
+    errors.check_signals()
+    print("went on")
+def wrapped():
+    try:
+        os.kill(os.getpid(), signal.SIGINT)
+    except KeyboardInterrupt:
+        raise SystemError("returned a result with an exception set") from None
+errors.run_command({"lost": lost, "wrapped": wrapped}[sys.argv[1]])
+"""
+
+
+@pytest.mark.parametrize("way", ["lost", "wrapped"])
+def test_ctrl_c_ends_a_command_whatever_a_library_makes_of_it(way: str) -> None:
+    words = [sys.executable, "-c", INTERRUPTED, way]
+    done = subprocess.run(words, check=False, capture_output=True, text=True)
+    assert done.returncode == 130
+    assert "interrupted: no half-written file is left" in done.stderr
+    assert done.stdout == ""
+
+
 def test_a_command_that_is_terminated_cleans_up(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", TERMINATED, str(tmp_path)], check=False)
     assert done.returncode == 143

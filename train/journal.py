@@ -12,6 +12,7 @@ from tensorboard.summary import Writer
 from tqdm import tqdm
 
 from efld import files
+from efld.errors import check_signals
 from train.config import TrainConfig
 
 COLUMNS = (
@@ -59,6 +60,7 @@ class Journal(keras.callbacks.Callback):
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         self.bar.set_description(refresh=False)
         self.bar.update(self.config.batch)
+        check_signals()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         seconds = time.monotonic() - self.began_s
