@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -38,7 +39,8 @@ PREDICT_HELP = """examples:
 The box is the face as landmarks span it: brows to chin, ear to ear; x,y is its upper left corner in
 pixels of the picture as a viewer shows it. The model adds its own margin. A box that starts left of
 the picture is written --box=-5,60,200,220. Without a box the model itself looks for the clearest
-face, which takes it some hundred runs.
+face, which takes it some hundred runs, and in several views; where these lie too far apart to
+believe them it says so, and the exit code is 1.
 """
 
 DATA_HELP = """examples:
@@ -146,17 +148,25 @@ def _predict(options: argparse.Namespace) -> None:
     if face is not None:
         check_box(face, grey.shape[1], grey.shape[0])  # before the model's runtime says things
     model = load(options.model)
+    apart_percent = None
     if face is None:
-        face = _found(path, grey, model)
+        found = _found(path, grey, model)
+        face, apart_percent = found.box, found.disagreement_percent
     points = predict(model, grey, face)
     if output is not None:
         _write_picture(output, draw(picture, points, model.spec.scheme))
     if options.json:
-        print(json.dumps(_record(path, model, face, points)))
+        print(json.dumps(_record(path, model, face, points, apart_percent)))
     elif output is not None:
         print(f"{output}: {len(points)} landmarks drawn")
     else:
         print(_summary(path, face, points))
+    if apart_percent is not None and apart_percent > finder.SURE_PERCENT:
+        say(
+            f"{path}: not sure of this face: views of it lie {apart_percent:.1f} % apart, expected "
+            f"up to {finder.SURE_PERCENT:g}. Look at it, or give --box."
+        )
+        sys.exit(1)
 
 
 def _summary(path: Path, face: Box, points: Points) -> str:
@@ -169,8 +179,8 @@ def _summary(path: Path, face: Box, points: Points) -> str:
     )
 
 
-def _found(path: Path, picture: Picture, model: LandmarkModel) -> Box:
-    """Where the clearest face is.
+def _found(path: Path, picture: Picture, model: LandmarkModel) -> finder.Found:
+    """The clearest face.
 
     Raises:
         InputError: none is clear.
@@ -178,12 +188,7 @@ def _found(path: Path, picture: Picture, model: LandmarkModel) -> Box:
     found = finder.find(picture, model)
     if found is None:
         raise InputError(f"{path}: found no clear face. Say where it is: --box X,Y,W,H.")
-    if found.disagreement_percent > finder.SURE_PERCENT:
-        say(
-            f"{path}: not sure of this face: views of it lie {found.disagreement_percent:.1f} % "
-            f"apart, expected up to {finder.SURE_PERCENT:g}. Look at it, or give --box."
-        )
-    return found.box
+    return found
 
 
 def _check_output(picture: Path, output: Path | None) -> None:
@@ -209,8 +214,14 @@ def _write_picture(path: Path, picture: ColourPicture) -> None:
         temporary.write_bytes(data.tobytes())
 
 
-def _record(path: Path, model: LandmarkModel, face: Box, points: Points) -> dict[str, object]:
-    """Points are pixel centres of the picture, 0-based, x before y."""
+def _record(
+    path: Path, model: LandmarkModel, face: Box, points: Points, apart_percent: float | None
+) -> dict[str, object]:
+    """Points are pixel centres of the picture, 0-based, x before y.
+
+    Args:
+        apart_percent: how far views of a face that was looked for lie apart; None: it was given.
+    """
     return {
         "schema": SCHEMA,
         "picture": str(path),
@@ -218,6 +229,7 @@ def _record(path: Path, model: LandmarkModel, face: Box, points: Points) -> dict
         "runtime": model.session.runtime,
         "scheme": model.spec.scheme,
         "box_px": [face.left, face.top, face.width, face.height],
+        "views_apart_percent": apart_percent,
         "points_px": [[round(float(x), 3), round(float(y), 3)] for x, y in points],
     }
 

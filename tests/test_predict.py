@@ -5,7 +5,7 @@ import cv2
 import numpy as np
 import pytest
 
-from efld import runtime
+from efld import finder, runtime
 from efld.__main__ import main
 from efld.data.pts import read_pts
 from efld.draw import draw
@@ -166,6 +166,18 @@ def test_without_a_clear_face_a_box_is_asked_for(
     code, out, err = run(files, capsys, "--json", box=None)
     assert (code, out) == (2, "")
     assert "me.png: found no clear face. Say where it is: --box X,Y,W,H." in err
+
+
+def test_a_face_that_is_not_sure_is_said_and_seen_by_scripts(
+    files: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = finder.Found(np.zeros((68, 2), np.float32), Box(80, 60, 100, 100), 9, 7.5)
+    monkeypatch.setattr(finder, "find", lambda *_: found)
+    code, out, err = run(files, capsys, "--json", box=None)
+    assert (code, json.loads(out)["views_apart_percent"]) == (1, 7.5)
+    assert "not sure of this face: views of it lie 7.5 % apart, expected up to 2.5." in err
+    code, out, _ = run(files, capsys, "--json")
+    assert (code, json.loads(out)["views_apart_percent"]) == (0, None)
 
 
 def test_without_a_box_the_face_is_found(
