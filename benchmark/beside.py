@@ -129,7 +129,7 @@ def measure(
     times = host.measure(paths, peers, threads=(threads,), seconds=seconds, starts=1)
     report = Report(
         command=command,
-        data=datasets.label(data),
+        data=datasets.source(data),
         split=split,
         terms=datasets.terms(data),
         ruler=ruler,

@@ -226,12 +226,11 @@ def open_session(path: Path, threads: int = 1) -> Session:
         InputError: no such file, unknown suffix, not a model, or its runtime is not installed.
     """
     if path.is_dir():
-        found = sorted(file.name for file in path.iterdir() if file.suffix in SUFFIXES)
-        raise InputError(
-            f"{path}: is a folder, expected a model file. It holds: {', '.join(found) or 'none'}."
-        )
+        raise InputError(f"{path}: is a folder, expected a model file.{_near(path / 'model')}")
     if not path.is_file():
-        raise InputError(f"{path}: no such file. Expected a {', '.join(SUFFIXES)} model.")
+        raise InputError(
+            f"{path}: no such file. Expected a {', '.join(SUFFIXES)} model.{_near(path)}"
+        )
     match path.suffix:
         case ".tflite":
             return _TfliteSession(path, threads)
@@ -242,3 +241,12 @@ def open_session(path: Path, threads: int = 1) -> Session:
                 raise _not_a_model(path, "a Keras file", ValueError("not a zip archive"))
             return _KerasSession(path)
     raise InputError(f"{path}: suffix {path.suffix!r}, expected one of {', '.join(SUFFIXES)}.")
+
+
+def _near(path: Path) -> str:
+    """A sentence about the models in the folder of a path."""
+    folder = path.parent
+    if not folder.is_dir():
+        return ""
+    found = sorted(file.name for file in folder.iterdir() if file.suffix in SUFFIXES)
+    return f" {folder} holds: {', '.join(found) or 'none'}."

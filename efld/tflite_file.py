@@ -111,7 +111,9 @@ def parse(content: bytes | bytearray, where: str) -> Model:
         InputError: not a whole TFLite file.
     """
     if content[4:8] != IDENTIFIER:
-        raise InputError(f"{where}: starts with {bytes(content[:8])!r}, expected a TFLite file.")
+        begins = f"starts with {bytes(content[:8])!r}"
+        found = "is called an ONNX file" if where.endswith(".onnx") else begins
+        raise InputError(f"{where}: {found}, expected a TFLite file.")
     try:
         model = schema.ModelT.InitFromPackedBuf(content)
         _inline_buffers(model, content)

@@ -3,10 +3,13 @@
 import os
 import sys
 from collections.abc import Sequence
+from difflib import get_close_matches
+from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-from efld.errors import run_command
+from efld.errors import InputError, run_command
+from export import run_folder
 from quantize.commands import audit, foreign, lint, recipes, run
 
 COMMANDS = {"run": run, "lint": lint, "audit": audit, "recipes": recipes}
@@ -20,10 +23,18 @@ def main(argv: Sequence[str] | None = None) -> None:
     if first in COMMANDS:
         text, exit_code = COMMANDS[first].run(words[1:])
     else:
+        refuse_misspelt(first)
         text, exit_code = (foreign if first.endswith(FOREIGN) else run).run(words)
     print(text)
     if exit_code:
         sys.exit(exit_code)
+
+
+def refuse_misspelt(word: str) -> None:
+    """A run may be called anything: what is none, and nearly a command, was meant as one."""
+    near = get_close_matches(word, COMMANDS, n=1) if word.isalpha() else []
+    if near and not Path(word).exists() and not (run_folder.RUNS / word).exists():
+        raise InputError(f"{word}: neither a run nor a command. Is it {near[0]}?")
 
 
 if __name__ == "__main__":

@@ -295,6 +295,11 @@ BAD: dict[str, tuple[Callable[[Path], object], dict[str, str], str]] = {
         {},
         "2 pictures would be written as train-b.png",
     ),
+    "no run": (
+        lambda home: (home / "run").rename(home / "elsewhere"),
+        {},
+        "run: no such run or file. Of a pretrained model `make export MODEL=run` makes one.",
+    ),
     "no model": (
         lambda home: (home / "run" / "model.onnx").unlink(),
         {},

@@ -201,6 +201,11 @@ def test_a_run_that_was_not_exported_is_refused(tmp_path: Path) -> None:
         chain.quantize(tmp_path, tiny_run.evaluation(), tiny_run.OPTIONS, lambda _: None)
 
 
+def test_a_misspelt_command_is_not_taken_for_a_run() -> None:
+    with pytest.raises(InputError, match=r"audti: neither a run nor a command\. Is it audit\?"):
+        command.main(["audti", "model.int8.tflite"])
+
+
 def test_the_command_prints_one_table_over_all_steps(
     copy: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

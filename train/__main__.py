@@ -1,5 +1,6 @@
 """python -m train PRESET: data -> runs/<name>/model.keras."""
 
+import logging
 import os
 import sys
 from argparse import (
@@ -18,7 +19,7 @@ from efld.quiet import native_stderr
 from train.config import PRESETS, TrainConfig, changed
 
 EXAMPLES = """examples:
-  python -m train smoke                                  a minute: does everything run?
+  python -m train smoke                                  a minute: does it run? It learns nothing
   python -m train synthetic                              rendered faces only, a few minutes
   python -m train 300w --data ~/300w                     the default model on 300-W
   python -m train 300w --data ~/300w --model efld-nano --run runs/nano --peak-lr 2e-3
@@ -26,6 +27,7 @@ EXAMPLES = """examples:
   python -m train 300w --data ~/300w --run runs/small-aware --rounding int8 --epochs 16 \\
     --init runs/efld-small-300w/model.keras --peak-lr 2e-4   learn around what int8 rounds away
   python -m train imagenet --data ~/300w                 a larger model, which begins from ImageNet
+  python -m train 144px --data ~/300w                    and goes on with larger pictures
   python -m train ablation --data ~/300w                 what each choice brings: hours
   python -m train label runs/NAME --data P --out L       landmarks for pictures, by that model
   python -m train trim runs/NAME --data ~/300w           leave out what a model can do without
@@ -104,7 +106,8 @@ def train(given: Namespace) -> None:
         from train import loop
 
         keras.ops.zeros(())  # TensorFlow greets again at its first op
-
+    # A layer that is compiled for each shape it meets is no mistake.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     loop.train(config, run, resume=given.resume, overwrite=given.overwrite, say=print)
 
 

@@ -52,11 +52,13 @@ LARGEST_PX = 256
 RECORDING = 0.05  # share of the time that may go into writing the record
 LEFT_BY_A_KILLED_RUN = re.compile(r"\.\d+\.")  # how `files.whole` begins its temporary names
 
-HELP = """Landmarks for pictures, by a model of your own, for a smaller one to learn from.
+HELP = f"""Landmarks for pictures, by a model of your own, for a smaller one to learn from.
 
-A picture gives one face, the clearest. Where a dataset has points or boxes of its own, the search
-starts from them, and only its training part is read. OUT is a dataset of pictures with .pts, and
-labels.json says what made them. Interrupted, the same command goes on.
+A picture gives one face, the clearest: a grey square around it, of at most {LARGEST_PX} px, and
+its points in pixels of that square. Where a dataset has points or boxes of its own, the search
+starts from them, and only its training part is read. OUT is a dataset of such squares with .pts;
+labels.json says what made them and where each lay in its picture (square_px). Interrupted, the
+same command goes on.
 
 Of a run it takes model.onnx, if it is there: on a CPU four times as fast as model.keras. Most of
 the time goes into looking for the face: --scout gives that to a smaller model.
@@ -213,9 +215,14 @@ def teacher_file(teacher: Path) -> Path:
     """The model file of a run; a file is taken as it is.
 
     Raises:
-        InputError: a folder without a model.
+        InputError: nothing there, or a folder without a model.
     """
     if not teacher.is_dir():
+        if not teacher.exists():
+            raise InputError(
+                f"{teacher}: no such run or file. Of a pretrained model "
+                f"`make export MODEL={teacher.name}` makes one."
+            )
         return teacher
     for suffix in TEACHERS:
         if (path := teacher / f"model.{suffix}").is_file():

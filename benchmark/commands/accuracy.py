@@ -60,7 +60,7 @@ def run(options: argparse.Namespace, command: str) -> Outcome:
     measured = accuracy.measure(models, faces, ruler, corrupt.CONDITIONS if options.robust else ())
     report = accuracy_report.Report(
         command=command,
-        data=datasets.label(options.data),
+        data=datasets.source(options.data),
         split=split,
         terms=datasets.terms(options.data) if options.data else "",
         ruler=ruler,
