@@ -155,7 +155,7 @@ def test_readme_says_what_the_ablation_shows() -> None:
     assert f"nothing else moves it by more than {largest:.2f}." in text
 
 
-@pytest.mark.parametrize("name", ["efld-small", "efficientnet-lite0"])
+@pytest.mark.parametrize("name", ["efld-small", "efficientnet-lite0", "efficientnet-lite0-144px"])
 def test_readme_has_the_figures_beside_pfld(name: str) -> None:
     path = ROOT / f"results/{name}-beside-pfld-on-300w.json"
     record = files.read_json(path, beside.SCHEMA, "-")
@@ -167,6 +167,18 @@ def test_readme_has_the_figures_beside_pfld(name: str) -> None:
     assert f"against {peer:.2f} %" in text
 
 
+def test_readme_says_what_the_most_accurate_model_costs_on_arm() -> None:
+    counts = json.loads((ROOT / "benchmark/arm_cost.json").read_text())["instructions"]
+    name = "efficientnet-lite0-144px"
+    low, high = sorted(
+        counts[f"{name}/model.int8.tflite {cpu}"] / counts[f"efld-small/model.int8.tflite {cpu}"]
+        for cpu in ("a72", "a76")
+    )
+    text = " ".join((ROOT / "README.md").read_text().split())
+    assert f"MODEL={name}` takes the most accurate of the models below" in text
+    assert f"needs {low:.1f} to {high:.1f} times the instructions on ARM" in text
+
+
 def test_readme_has_the_instructions_beside_mediapipe() -> None:
     counts = json.loads((ROOT / "results/arm-counts.json").read_text())["counts"]
     found = {Path(row["file"]).name: row["instructions"] for row in counts
@@ -176,7 +188,7 @@ def test_readme_has_the_instructions_beside_mediapipe() -> None:
     assert f"takes {ratio:.2f} of the instructions of MediaPipe's face mesh" in text
 
 
-@pytest.mark.parametrize("name", ["efld-small", "efficientnet-lite0"])
+@pytest.mark.parametrize("name", ["efld-small", "efficientnet-lite0", "efficientnet-lite0-144px"])
 def test_a_preset_says_what_its_command_reached(name: str) -> None:
     record = files.read_json(ROOT / "pretrained" / name / card.RECORD, card.SCHEMA, "card")
     keras = record["accuracy"]["full"][0]

@@ -130,7 +130,8 @@ PRESETS = MappingProxyType({
         extra_share=0.6,
         augmentation=Augmentation(rotation_deg=10.0, occlusion=0.3, shape=0.5),
     ),
-    # The same net goes on with larger pictures, a quarter of a million of them.
+    # The same net goes on with larger pictures, a quarter of a million of them. With the command in
+    # pretrained/efficientnet-lite0-144px, seed 0, the NME on full is 3.53 %.
     "144px": TrainConfig(
         model="efficientnet-lite0-144px",
         init="pretrained/efficientnet-lite0/model.keras",
