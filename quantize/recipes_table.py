@@ -104,6 +104,10 @@ class Recipes:
     def _planned(self) -> list[FloatOp]:
         return recipe.float_ops(tflite_file.read(self.fp32.path))
 
+    @property
+    def _without_kernel(self) -> list[FloatOp]:
+        return [op for op in self._planned if op.why == "kernel"]
+
     def _recipes(self, ranges: Mapping[str, Range]) -> dict[str, Make]:
         plain = Maker(self.fp32, self.pictures.ids, share_scales=False)
         ours = Maker(self.fp32, self.pictures.ids, calibration.means(self._seen))
@@ -120,6 +124,7 @@ class Recipes:
             "int8 everywhere": by(_static),
             "int8, scale per tensor": by(partial(_static, granularity="TENSORWISE")),
             "int8, int8 edges": by(partial(_static, edges=True)),
+            "HARD_SWISH float": lambda path: plain.write(path, self._without_kernel, ranges),
             "mixed": lambda path: plain.write(path, self._planned, ranges),
             "mixed, slim, corrected": lambda path: ours.write(path, self._planned, ranges),
         }

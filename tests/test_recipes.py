@@ -34,6 +34,7 @@ def test_every_recipe_has_its_row(run: Path, tmp_path: Path) -> None:
     assert rows["mixed"]["partitions"] == 1
     assert rows["int8 everywhere"]["partitions"] > 1
     assert "HARD_SWISH" in rows["int8 everywhere"]["outside"]
+    assert not rows["HARD_SWISH float"]["outside"]
     assert rows["mixed, slim, corrected"]["bytes"] < rows["mixed"]["bytes"]
     assert rows["mixed"]["bytes"] < 0.4 * rows["float32"]["bytes"]
     assert rows["int8, int8 edges"]["largest_px"] < 5  # it computes the same, but for rounding
