@@ -1,11 +1,11 @@
 """Cut faces on disk, mapped into memory: a training on any number of them needs little of it.
 
-Faces lie in shards of 1024, in the order given, 31 kB a face, in `~/.cache/efld/regions` (or
-`$XDG_CACHE_HOME/efld/regions`). A shard's name is the sha256 of all that decides its pixels:
-the contents of the pictures, the boxes, the side, OpenCV's version and VERSION below. So a changed
-picture costs its shard alone, a build that was killed goes on after its last finished shard, and
-trainings share what they have in common. A face that is added or left out shifts those behind it:
-their shards are cut anew.
+Faces lie in shards of 1024, in the order given, 31 kB a face (51 for models of 144 px), in
+`~/.cache/efld/regions` (or `$XDG_CACHE_HOME/efld/regions`). A shard's name is the sha256 of all
+that decides its pixels: the contents of the pictures, the boxes, the side, OpenCV's version and
+VERSION below. So a changed picture costs its shard alone, a build that was killed goes on after
+its last finished shard, and trainings share what they have in common. A face that is added or
+left out shifts those behind it: their shards are cut anew.
 
 The next start opens no picture: `<sha256>.link`, named after the paths, sizes, times of change
 and inodes of a shard's pictures, holds the shard's name. This trusts a file system to change one of
