@@ -81,6 +81,7 @@ def say(text: str) -> None:
 
 def _signalled(number: int, _frame: object) -> NoReturn:
     _signals.append(number)
+    os.write(2, b"\nstopping\n")  # not print: a signal may come while another one writes
     _end(number)
 
 

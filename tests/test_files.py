@@ -62,6 +62,7 @@ def test_ctrl_c_ends_a_command_whatever_a_library_makes_of_it(way: str) -> None:
     words = [sys.executable, "-c", INTERRUPTED, way]
     done = subprocess.run(words, check=False, capture_output=True, text=True)
     assert done.returncode == 130
+    assert done.stderr.strip().startswith("stopping")
     assert "interrupted: no half-written file is left" in done.stderr
     assert done.stdout == ""
 
