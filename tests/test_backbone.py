@@ -10,12 +10,12 @@ from efld import files
 from efld.errors import InputError
 from efld.models import efficientnet_lite, zoo
 from efld.spec import ModelSpec
+from tests import tiny_run
 from train import backbone, imagenet, loop
 from train.backbone import RECORD
 from train.config import PRESETS, TrainConfig, changed
 from train.imagenet import Arrays
 
-TINY = {"faces": 40, "batch": 8, "epochs": 1, "epoch_steps": 1, "validation": 0.2}
 EMBEDDED = Path(__file__).parent.parent / "pretrained/backbones/efficientnet-lite0/model.keras"
 
 
@@ -95,7 +95,8 @@ def test_a_run_says_what_its_backbone_has_seen(converted: Path, tmp_path: Path) 
 
 
 def trained(run: Path, weights: Path, model: str = "efficientnet-lite0") -> Path:
-    config = changed(PRESETS["smoke"], {**TINY, "model": model, "backbone": str(weights)})
+    choices = {**tiny_run.ONE_STEP, "model": model, "backbone": str(weights)}
+    config = changed(PRESETS["smoke"], choices)
     loop.train(config, run, resume=False, overwrite=False, say=lambda _: None)
     return run
 

@@ -22,6 +22,7 @@ from efld.data.pts import write_pts
 from efld.errors import InputError
 from efld.runtime import load
 from efld.spec import ModelSpec
+from tests import tiny_run
 from train import loop
 from train.__main__ import config_of, parser
 from train.config import PRESETS, TrainConfig, changed, flat
@@ -132,8 +133,8 @@ def test_a_killed_run_resumes_to_the_same_end(finished: Path, tmp_path: Path) ->
 def test_a_run_says_whose_weights_it_began_with(finished: Path, tmp_path: Path) -> None:
     spec = ModelSpec.read(finished / "spec.json")
     replace(spec, licence="research only (there)").write(finished / "spec.json")
-    tiny = {"faces": 40, "batch": 8, "epochs": 1, "epoch_steps": 1, "validation": 0.2}
-    config = changed(PRESETS["smoke"], {**tiny, "init": str(finished / "model.keras")})
+    choices = {**tiny_run.ONE_STEP, "init": str(finished / "model.keras")}
+    config = changed(PRESETS["smoke"], choices)
     run = tmp_path / "run"
     loop.train(config, run, resume=False, overwrite=False, say=lambda _: None)
     spec.write(finished / "spec.json")

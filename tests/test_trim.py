@@ -19,7 +19,6 @@ from train.config import PRESETS, changed
 
 FACES = str(tiny_run.faces_root())
 CROPS = np.random.default_rng(0).uniform(0, 255, (2, 112, 112, 1)).astype(np.float32)
-TINY = {"faces": 40, "batch": 8, "epochs": 1, "epoch_steps": 1, "validation": 0.2}
 IMAGES = np.random.default_rng(0).uniform(0, 255, (6, 32, 32, 1)).astype(np.float32)
 
 
@@ -91,9 +90,7 @@ def test_every_family_can_be_trimmed(name: str) -> None:
 
 def less(model: keras.Model) -> keras.Model:
     """A new model without some of its hidden channels."""
-    for layer in model.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
-            layer.gamma.assign(np.ones(layer.gamma.shape))  # after training no block is zero
+    tiny_run.wake(model)
     found = hidden(model, CROPS)
     return trimmed(model, found, least(found, 0.3))
 
@@ -123,7 +120,7 @@ def test_what_is_left_trains_on(tmp_path: Path) -> None:
     digest = files.sha256(weights)
     spec = ModelSpec(model="efld-nano-trimmed", input_px=112, weights_sha256=digest)
     spec.write(tmp_path / "spec.json")
-    config = changed(PRESETS["smoke"], {**TINY, "init": str(weights)})
+    config = changed(PRESETS["smoke"], {**tiny_run.ONE_STEP, "init": str(weights)})
     run = tmp_path / "run"
     loop.train(config, run, resume=False, overwrite=False, say=lambda _: None)
     trained = keras.models.load_model(run / "model.keras")

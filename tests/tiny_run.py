@@ -17,6 +17,8 @@ from tests.tiny_files import ANSWER
 
 INPUT_PX = 32
 TRAIN_FACES, TEST_FACES = 60, 12
+# The shortest training, as choices of a `TrainConfig`.
+ONE_STEP = {"faces": 40, "batch": 8, "epochs": 1, "epoch_steps": 1, "validation": 0.2}
 # The net is not trained, so its NME says little; what int8 may cost is tested apart.
 OPTIONS = Options(calibration_faces=24, max_nme_drop=5.0)
 
@@ -54,14 +56,21 @@ def write_run(run: Path, head: str = "dense") -> None:
     keras.utils.set_random_seed(0)
     model = _build(head)
     crops = evaluation().crops(SPEC).images.astype(np.float32)
-    for layer in model.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
-            layer.gamma.assign(np.ones(layer.gamma.shape))  # after training no block is zero
+    wake(model)
     for _ in range(60):  # gives batch normalisation its statistics
         model(crops, training=True)
     run.mkdir(parents=True)
     model.save(run / "model.keras")
     SPEC.write(run / "spec.json")
+
+
+def wake(model: "keras.Model") -> None:  # type: ignore[name-defined]  # noqa: F821
+    """Blocks that are added start as zero; after training none is."""
+    import keras
+
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.gamma.assign(np.ones(layer.gamma.shape))
 
 
 SPEC = ModelSpec(model="tiny", input_px=INPUT_PX)
