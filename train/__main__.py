@@ -9,7 +9,7 @@ from argparse import (
     Namespace,
     RawDescriptionHelpFormatter,
 )
-from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
@@ -34,6 +34,15 @@ EXAMPLES = """examples:
   python -m train backbone FILE.pth --out FOLDER         ImageNet's weights, from PyTorch's file
 
 KERAS_BACKEND chooses tensorflow (default) or jax."""
+
+
+# What is no preset -> its module; each imports what it needs, mostly Keras, which takes seconds.
+COMMANDS = {
+    "ablation": "train.ablation",
+    "label": "train.label",
+    "trim": "train.trim",
+    "backbone": "train.imagenet",
+}
 
 
 def parser() -> ArgumentParser:
@@ -85,14 +94,10 @@ def main() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # TensorFlow turns oneDNN on by itself only where the processor has AVX-512.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-    if sys.argv[1:2] == ["ablation"]:
-        ablate(sys.argv[2:])
-    elif sys.argv[1:2] == ["label"]:
-        label_pictures(sys.argv[2:])
-    elif sys.argv[1:2] == ["trim"]:
-        trim(sys.argv[2:])
-    elif sys.argv[1:2] == ["backbone"]:
-        convert_backbone(sys.argv[2:])
+    if module := COMMANDS.get("".join(sys.argv[1:2])):
+        with native_stderr():
+            command = import_module(module)
+        command.main(sys.argv[2:], print)
     else:
         train(parser().parse_args())
 
@@ -109,33 +114,6 @@ def train(given: Namespace) -> None:
     # A layer that is compiled for each shape it meets is no mistake.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     loop.train(config, run, resume=given.resume, overwrite=given.overwrite, say=print)
-
-
-def ablate(argv: Sequence[str]) -> None:
-    with native_stderr():
-        from train import ablation
-
-    ablation.main(argv, print)
-
-
-def label_pictures(argv: Sequence[str]) -> None:
-    from train import label
-
-    label.main(argv, print)
-
-
-def trim(argv: Sequence[str]) -> None:
-    with native_stderr():
-        from train import trim as command
-
-    command.main(argv, print)
-
-
-def convert_backbone(argv: Sequence[str]) -> None:
-    with native_stderr():
-        from train import imagenet
-
-    imagenet.main(argv, print)
 
 
 if __name__ == "__main__":

@@ -217,12 +217,12 @@ def teacher_file(teacher: Path) -> Path:
     Raises:
         InputError: nothing there, or a folder without a model.
     """
+    if not teacher.exists():
+        raise InputError(
+            f"{teacher}: no such run or file. Of a pretrained model "
+            f"`make export MODEL={teacher.name}` makes one."
+        )
     if not teacher.is_dir():
-        if not teacher.exists():
-            raise InputError(
-                f"{teacher}: no such run or file. Of a pretrained model "
-                f"`make export MODEL={teacher.name}` makes one."
-            )
         return teacher
     for suffix in TEACHERS:
         if (path := teacher / f"model.{suffix}").is_file():

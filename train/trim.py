@@ -98,7 +98,7 @@ def main(argv: Sequence[str], say: "Say") -> None:
             can be left out.
     """
     given = parse(argv)
-    out: Path = given.out or Path("runs") / f"{given.run.name}-trimmed"
+    out: Path = given.out or Path("runs") / f"{given.run.name}{SUFFIX}"
     check_free(out)
     if given.max_nme_rise < 0:
         raise InputError(f"--max-nme-rise {given.max_nme_rise:g}: expected 0 or more.")
