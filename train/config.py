@@ -141,4 +141,14 @@ PRESETS = MappingProxyType({
         extra_share=0.5,
         augmentation=Augmentation(rotation_deg=10.0, occlusion=0.3, shape=0.5),
     ),
+    # And with still larger ones, a fifth of a million of them.
+    "160px": TrainConfig(
+        model="efficientnet-lite0-160px",
+        init="pretrained/efficientnet-lite0-144px/model.keras",
+        epochs=32,
+        peak_lr=5e-4,
+        box_factor=1.15,
+        extra_share=0.5,
+        augmentation=Augmentation(rotation_deg=10.0, occlusion=0.3, shape=0.5),
+    ),
 })  # fmt: skip
