@@ -11,21 +11,18 @@ from benchmark import accuracy, host
 from efld import files
 from efld.data.datasets import open_faces
 from efld.errors import InputError
+from efld.run_files import CALIBRATION, CONFIG, FILES, PRETRAINED, QUANTIZE, SPEC, TRIM, WEIGHTS
 from efld.runtime import load
 from efld.spec import ModelSpec
 
 SCHEMA = 2
-CONFIG_SCHEMA = 2  # of what `python -m train` writes
-TRIM, TRIM_SCHEMA = "trim.json", 1  # of what `python -m train trim` writes
 CARD, RECORD = "README.md", "card.json"
-CALIBRATION = "calibration.json"  # that `python -m quantize RUN --data DATA` writes
-PRETRAINED = Path("pretrained")
 ARTEFACTS = {
-    "Keras": "model.keras",
-    "ONNX": "model.onnx",
-    "TFLite float32": "model.fp32.tflite",
-    "TFLite float16": "model.fp16.tflite",
-    "TFLite int8": "model.int8.tflite",
+    "Keras": FILES["keras"],
+    "ONNX": FILES["onnx"],
+    "TFLite float32": FILES["fp32"],
+    "TFLite float16": FILES["fp16"],
+    "TFLite int8": FILES["int8"],
 }
 # What the field calls each split; IBUG's pictures may be cut from another distribution of it.
 SPLITS = ("common", "challenging", "full")
@@ -55,8 +52,8 @@ def measure(run: Path, data: Path, command: str, name: str | None = None) -> dic
     for row in (row for split in rows.values() for row in split):
         row["file"] = Path(row["file"]).name
     speed = host.measure([path for path in paths if path.suffix == ".tflite"], starts=1)
-    quantized = files.read_json(run / "quantize.json", 2, "python -m quantize")
-    spec = ModelSpec.read(run / "spec.json")
+    quantized = QUANTIZE.read(run)
+    spec = ModelSpec.read(run / SPEC)
     return {
         "schema": SCHEMA,
         "name": name or spec.model,
@@ -76,13 +73,13 @@ def measure(run: Path, data: Path, command: str, name: str | None = None) -> dic
 
 def _training(run: Path, published: Path, spec: ModelSpec) -> dict[str, Any]:
     """How the weights were made: by the run, or as their card says that is published already."""
-    if not (run / "config.json").exists() and (published / RECORD).is_file():
+    if not (run / CONFIG.file).exists() and (published / RECORD).is_file():
         earlier = files.read_json(published / RECORD, SCHEMA, "python -m benchmark card")
         if earlier["spec"]["weights_sha256"] == spec.weights_sha256:
             return {"training": earlier["training"], "seed": earlier["seed"]}
-    if (run / TRIM).exists():
-        return _trimming(files.read_json(run / TRIM, TRIM_SCHEMA, "python -m train trim"))
-    record = files.read_json(run / "config.json", CONFIG_SCHEMA, "python -m train")
+    if (run / TRIM.file).exists():
+        return _trimming(TRIM.read(run))
+    record = CONFIG.read(run)
     training = {"command": record["command"], "versions": record["versions"]}
     return {"training": training, "seed": record["config"]["seed"]}
 
@@ -90,9 +87,11 @@ def _training(run: Path, published: Path, spec: ModelSpec) -> dict[str, Any]:
 def _trimming(record: dict[str, Any]) -> dict[str, Any]:
     """How the weights were made that were trimmed, and how they were trimmed."""
     source = Path(record["source"])
-    spec = ModelSpec.read(source / "spec.json")
+    spec = ModelSpec.read(source / SPEC)
     if spec.weights_sha256 != record["source_sha256"]:
-        raise InputError(f"{source}: has other weights by now than {TRIM} tells of. Trim it again.")
+        raise InputError(
+            f"{source}: has other weights by now than {TRIM.file} tells of. Trim it again."
+        )
     made = _training(source, source, spec)
     command = f"{made['training']['command']}; {record['command']}"
     return {**made, "training": {**made["training"], "command": command}}
@@ -101,7 +100,7 @@ def _trimming(record: dict[str, Any]) -> dict[str, Any]:
 def publish(run: Path, record: dict[str, Any]) -> Path:
     """Copies weights, spec and kept calibration to `pretrained/<name>/`, and writes the card."""
     folder = PRETRAINED / record["name"]
-    for name in ("model.keras", "spec.json", CALIBRATION):
+    for name in (WEIGHTS, SPEC, CALIBRATION):
         if (run / name).is_file() or name != CALIBRATION:
             with files.whole(folder / name) as temporary:
                 shutil.copyfile(run / name, temporary)

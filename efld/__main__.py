@@ -8,7 +8,7 @@ from pathlib import Path
 
 import cv2
 
-from efld import files, finder
+from efld import files, finder, run_files
 from efld.data.faces import PICTURE_SUFFIXES
 from efld.data.layouts import LAYOUTS
 from efld.data.survey import text
@@ -255,7 +255,7 @@ def _models() -> None:
 
 def _published(name: str) -> str:
     """A mark where the working folder has trained weights of a model."""
-    return "; pretrained" if Path("pretrained", name, "model.keras").is_file() else ""
+    return "; pretrained" if (run_files.PRETRAINED / name / run_files.WEIGHTS).is_file() else ""
 
 
 if __name__ == "__main__":

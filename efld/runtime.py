@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from efld import schemes, tflite_file
+from efld import run_files, schemes, tflite_file
 from efld.errors import InputError
 from efld.geometry import Points
 from efld.sessions import Edge, OnnxSession, Session, open_session
@@ -128,7 +128,7 @@ def open_file(path: Path, threads: int = 1) -> tuple[ModelSpec | None, Session]:
     if path.suffix == ".tflite" and path.is_file():
         return tflite_file.read_spec(path), open_session(path, threads)
     if path.suffix == ".keras" and path.is_file():
-        if not (beside := path.with_name("spec.json")).is_file():
+        if not (beside := path.with_name(run_files.SPEC)).is_file():
             raise InputError(f"{path}: expected {beside.name} beside it, which training writes.")
         return ModelSpec.read(beside), open_session(path, threads)
     session = open_session(path, threads)

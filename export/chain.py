@@ -10,10 +10,10 @@ from efld import evaluate, files, runtime
 from efld.data.datasets import default_split, label, open_faces
 from efld.errors import InputError
 from efld.evaluate import Crops
+from efld.run_files import EXPORT, FILES, SPEC, WEIGHTS
 from efld.spec import ModelSpec
 from export import onnx_graph
-from export.conversion import FILES, RECORD, SCHEMA, Conversion, Say
-from export.run_folder import SPEC, WEIGHTS
+from export.conversion import Conversion, Say
 from export.steps import LIMITS, Limit, Step
 
 
@@ -53,9 +53,9 @@ def export(
         write_onnx = partial(_write_onnx, weights, spec)
         job = Conversion("keras", runtime.load(weights), spec, write_onnx, crops, work, limits, say)
         steps = list(job.steps())
-        for name in FILES.values():
-            (job.work / name).replace(run / name)
-    files.write_json(run / RECORD, job.record(evaluation.to_record(crops), steps))
+        for name in limits:
+            (work / FILES[name]).replace(run / FILES[name])
+    EXPORT.write(run, job.record(evaluation.to_record(crops), steps))
     return steps
 
 
@@ -95,13 +95,13 @@ def read_record(run: Path) -> tuple[dict[str, Any], list[Step]]:
     Raises:
         InputError: no record, or one of other files than those that lie there now.
     """
-    record = files.read_json(run / RECORD, SCHEMA, f"python -m export {run}")
+    record = EXPORT.read(run)
     steps = [Step(**row) for row in record["steps"]]
     for step in steps:
         path = run / step.file
         if not path.is_file() or files.sha256(path) != step.sha256:
             raise InputError(
-                f"{path}: is not the file that {RECORD} describes. Run `python -m export {run}` "
-                "again."
+                f"{path}: is not the file that {EXPORT.file} describes. Run "
+                f"`{EXPORT.command} {run}` again."
             )
     return record, steps

@@ -9,13 +9,11 @@ from typing import Any
 
 from efld import runtime, tflite_file
 from efld.evaluate import Crops
+from efld.run_files import FILES
 from efld.spec import ModelSpec
 from export import tflite_graph
 from export.steps import LandmarkFile, Limit, Reference, Step, check, measure
 
-SCHEMA = 1
-RECORD = "export.json"
-FILES = {"onnx": "model.onnx", "fp32": "model.fp32.tflite", "fp16": "model.fp16.tflite"}
 TOOLS = ("keras", "tensorflow-cpu", "tf2onnx", "onnx", "onnx2tf", "onnxruntime", "ai-edge-litert")
 
 Say = Callable[[str], None]
@@ -73,9 +71,8 @@ class Conversion:
         return step
 
     def record(self, data: dict[str, Any], steps: list[Step]) -> dict[str, Any]:
-        """For `export.json`; `data` says which faces the figures are of."""
+        """For the run's folder; `data` says which faces the figures are of."""
         return {
-            "schema": SCHEMA,
             "model": self.spec.model,
             "weights_sha256": self.spec.weights_sha256,
             "input_px": self.spec.input_px,

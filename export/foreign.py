@@ -10,12 +10,13 @@ from typing import Any
 
 from efld import files
 from efld.errors import InputError
+from efld.run_files import EXPORT, SPEC
 from export import foreign_graph
 from export.chain import Evaluation
-from export.conversion import RECORD, SCHEMA, Conversion, Say
+from export.conversion import Conversion, Say
 from export.foreign_model import ForeignModel
 from export.foreign_spec import Told
-from export.run_folder import FOREIGN, SPEC
+from export.run_folder import FOREIGN
 from export.steps import LIMITS, Limit, Step
 
 WORK = ".export"  # all that a killed command leaves
@@ -71,7 +72,7 @@ def make(
                 (work / step.file).replace(run / step.file)
         kept.spec.write(run / SPEC)
         record = job.record(evaluation.to_record(crops), steps)
-        files.write_json(run / RECORD, record | {"foreign": source.to_record()})
+        EXPORT.write(run, record | {"foreign": source.to_record()})
     finally:
         if not any(run.iterdir()):
             run.rmdir()
@@ -83,11 +84,10 @@ def check_free(run: Path, path: Path) -> None:
     Raises:
         InputError: a folder that holds something else than an earlier run of the file.
     """
-    files.check_writable(run / RECORD)
+    files.check_writable(run / EXPORT.file)
     if not run.exists() or (run.is_dir() and {entry.name for entry in run.iterdir()} <= {WORK}):
         return
-    has_record = (run / RECORD).is_file()
-    record = files.read_json(run / RECORD, SCHEMA, "python -m export") if has_record else {}
+    record = EXPORT.read(run) if (run / EXPORT.file).is_file() else {}
     if record.get("foreign", {}).get("sha256") != files.sha256(path):
         raise InputError(
             f"{run}: holds something else, expected nothing or an earlier run of this very {path}. "

@@ -6,11 +6,8 @@ from pathlib import Path
 from efld import files
 from efld.errors import InputError
 from efld.files import sha256
+from efld.run_files import CALIBRATION, CONFIG, PRETRAINED, RUNS, SPEC, WEIGHTS
 
-RUNS = Path("runs")
-PRETRAINED = Path("pretrained")
-WEIGHTS, SPEC = "model.keras", "spec.json"
-CALIBRATION = "calibration.json"  # of real faces, beside published weights
 FOREIGN = "source"  # a foreign model's file in its run, without suffix; and the name of its step
 
 
@@ -63,7 +60,7 @@ def _is_pretrained(argument: str) -> bool:
 
 
 def _refresh(source: Path, folder: Path) -> None:
-    if (folder / "config.json").exists():  # the mark of a training run
+    if (folder / CONFIG.file).exists():
         raise InputError(
             f"{folder}: holds a training run, which the pretrained model would overwrite. "
             f"Give {folder}/ to use that run, or rename it to use the pretrained one."

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
+from efld.run_files import RUNS
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from efld.errors import InputError, run_command
-from export import run_folder
 from quantize.commands import audit, foreign, lint, recipes, run
 
 COMMANDS = {"run": run, "lint": lint, "audit": audit, "recipes": recipes}
@@ -33,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 def refuse_misspelt(word: str) -> None:
     """A run may be called anything: what is none, and nearly a command, was meant as one."""
     near = get_close_matches(word, COMMANDS, n=1) if word.isalpha() else []
-    if near and not Path(word).exists() and not (run_folder.RUNS / word).exists():
+    if near and not Path(word).exists() and not (RUNS / word).exists():
         raise InputError(f"{word}: neither a run nor a command. Is it {near[0]}?")
 
 

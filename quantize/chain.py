@@ -16,10 +16,10 @@ from efld import files, runtime, tflite_file
 from efld.data.datasets import training_faces
 from efld.errors import InputError, StepError
 from efld.evaluate import Crops
+from efld.run_files import CALIBRATION, FILES, QUANTIZE
 from efld.runtime import LandmarkModel, in_range
 from export.chain import Evaluation, read_record
-from export.conversion import FILES, Say
-from export.run_folder import CALIBRATION
+from export.conversion import Say
 from export.steps import Reference, Step, measure
 from quantize import calibration, lint, recipe
 from quantize.audit import Audit, audit
@@ -36,8 +36,6 @@ from quantize.search.journal import Journal
 from quantize.search.trials import Plan, Trials
 from quantize.search.units import Ops, Wiring
 
-SCHEMA = 2
-RECORD, FILE = "quantize.json", "model.int8.tflite"
 SEARCH, PLOT = "search", "quantize.svg"
 TOOLS = ("ai-edge-quantizer", "ai-edge-litert")
 MAX_NME_DROP = 0.05  # points of NME, percent
@@ -112,7 +110,7 @@ class _Job:
 
     @property
     def path(self) -> Path:
-        return self.work / FILE
+        return self.work / FILES["int8"]
 
     @cached_property
     def _images(self) -> NDArray[Any]:
@@ -193,10 +191,10 @@ def quantize(run: Path, evaluation: Evaluation, options: Options, say: Say) -> l
         choice, trials = job.choose()
         seconds = time.perf_counter() - started
         result = _judge(job, choice, Reference.of(fp32, crops), seconds)
-        job.path.replace(run / FILE)
+        job.path.replace(run / FILES["int8"])
     if evaluation.root is not None:
         job.calibrated.keep(run / CALIBRATION, choice.plan.method, fp32)
-    files.write_json(run / RECORD, _record(job, choice, trials, result))
+    QUANTIZE.write(run, _record(job, choice, trials, result))
     plot.write(run / PLOT, choice.search)
     return [*steps, result.step]
 
@@ -276,7 +274,6 @@ def check(step: Step, found: Audit, fp32_nme_percent: float, max_nme_drop: float
 
 def _record(job: _Job, choice: Choice, trials: Sequence[Trial], result: _Result) -> dict[str, Any]:
     return {
-        "schema": SCHEMA,
         "model": job.fp32.spec.model,
         "weights_sha256": job.fp32.spec.weights_sha256,
         "fp32_sha256": files.sha256(job.fp32.path),

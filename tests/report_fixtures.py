@@ -13,11 +13,11 @@ from benchmark.emulated.measure import Counts, Emulated
 from benchmark.emulated.toolchain import Tools
 from benchmark.host import Host, Latency
 from efld import files
+from efld.run_files import CONFIG
 from efld.spec import ModelSpec
 from quantize.audit import Audit
 from quantize.chain import Options, Trial
 from quantize.recipe import REASONS, Why
-from train import config
 
 NAMES = ("model.fp32.tflite", "model.fp16.tflite", "model.int8.tflite")
 INSTRUCTIONS = {  # float32, float16, int8
@@ -119,7 +119,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     chosen = {"epochs": 2, "epoch_steps": 9, "batch": 64, "loss": "wing", "seed": 0,
               "data": "/home/me/secret"}  # fmt: skip
     trained: dict[str, Any] = {"command": "python -m train 300w", "config": chosen}
-    write(run / "config.json", schema=config.SCHEMA, versions={"a": "1"}, **trained)
+    write(run / "config.json", schema=CONFIG.schema, versions={"a": "1"}, **trained)
     (run / "history.csv").write_text("epoch,nme,val_nme\n1,28.74,20.94\n2,3.75,3.71\n")
     steps = [step(run, name, size) for name, size in zip(NAMES, SIZES, strict=True)]
     data = {"root": "embedded synthetic faces", "split": "common", "faces": 300}

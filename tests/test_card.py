@@ -11,6 +11,7 @@ from benchmark import accuracy_report, beside, card
 from benchmark.__main__ import main
 from efld import files
 from efld.errors import InputError
+from efld.run_files import CALIBRATION, SPEC, WEIGHTS
 from efld.spec import ModelSpec
 
 ROOT = Path(__file__).parent.parent
@@ -78,12 +79,12 @@ def test_kept_calibration_is_published_with_weights(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     run = tmp_path / "run"
-    for name in ("model.keras", "spec.json", card.CALIBRATION):
+    for name in (WEIGHTS, SPEC, CALIBRATION):
         with files.whole(run / name) as path:
             path.write_text(name)
-    published = card.publish(run, record()) / card.CALIBRATION
-    assert published.read_text() == card.CALIBRATION
-    (run / card.CALIBRATION).unlink()
+    published = card.publish(run, record()) / CALIBRATION
+    assert published.read_text() == CALIBRATION
+    (run / CALIBRATION).unlink()
     card.publish(run, record())
     assert not published.exists()
 

@@ -13,10 +13,10 @@ import pytest
 from efld import files, runtime, sessions, tflite_file
 from efld.errors import InputError, StepError
 from efld.evaluate import Crops
+from efld.run_files import FILES
 from efld.spec import METADATA_NAME, ModelSpec
 from export import __main__ as command
 from export import chain, onnx_graph, run_folder, steps, tflite_graph
-from export.conversion import FILES
 from export.steps import LIMITS, Limit
 from tests import tiny_run
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from efld import files
+from efld import files, run_files
 from efld.data import datasets
 from efld.errors import InputError
 from export import run_folder
@@ -31,45 +31,45 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     tests = datasets.open_faces(root, "common")
     monkeypatch.setattr("export.chain.open_faces", lambda *_: tests)
     monkeypatch.setattr(chain, "training_faces", lambda *_: training)
-    record = files.read_json(run / "export.json", 1, "")
+    record = run_files.EXPORT.read(run)
     record["data"] |= {"root": datasets.label(None)}
-    files.write_json(run / "export.json", record)
+    run_files.EXPORT.write(run, record)
     return run
 
 
 def quantize(run: Path) -> tuple[str, dict[str, Any]]:
     said: list[str] = []
     chain.quantize(run, RENDERED, tiny_run.OPTIONS, said.append)
-    return "\n".join(said), files.read_json(run / chain.RECORD, chain.SCHEMA, "")
+    return "\n".join(said), run_files.QUANTIZE.read(run)
 
 
 def test_without_data_kept_numbers_give_the_file_of_the_data(run: Path) -> None:
-    with_data = (run / chain.FILE).read_bytes()
-    before = files.read_json(run / chain.RECORD, chain.SCHEMA, "")
-    kept = (run / run_folder.CALIBRATION).read_bytes()
-    (run / chain.FILE).unlink()
+    with_data = (run / run_files.FILES["int8"]).read_bytes()
+    before = run_files.QUANTIZE.read(run)
+    kept = (run / run_files.CALIBRATION).read_bytes()
+    (run / run_files.FILES["int8"]).unlink()
     said, record = quantize(run)
     assert "calibration on 24 training faces of" in said
     assert "as kept in" in said
-    assert (run / chain.FILE).read_bytes() == with_data
+    assert (run / run_files.FILES["int8"]).read_bytes() == with_data
     for what in ("calibration_data", "calibration_ids", "method"):
         assert record[what] == before[what]
     assert [trial["method"] for trial in record["trials"]] == ["none (float32)", record["method"]]
-    assert (run / run_folder.CALIBRATION).read_bytes() == kept
+    assert (run / run_files.CALIBRATION).read_bytes() == kept
 
 
 def test_without_kept_numbers_other_faces_calibrate(run: Path) -> None:
-    with_data = (run / chain.FILE).read_bytes()
-    (run / run_folder.CALIBRATION).unlink()
+    with_data = (run / run_files.FILES["int8"]).read_bytes()
+    (run / run_files.CALIBRATION).unlink()
     said, record = quantize(run)
     assert "as kept in" not in said
     assert record["calibration_data"] == "embedded synthetic faces"
-    assert (run / chain.FILE).read_bytes() != with_data
-    assert not (run / run_folder.CALIBRATION).exists()
+    assert (run / run_files.FILES["int8"]).read_bytes() != with_data
+    assert not (run / run_files.CALIBRATION).exists()
 
 
 def test_kept_numbers_hold_no_picture(run: Path) -> None:
-    kept = json.loads((run / run_folder.CALIBRATION).read_text())
+    kept = json.loads((run / run_files.CALIBRATION).read_text())
     assert kept["data"].endswith("300w")
     assert len(kept["ids"]) == 24
     channels = max(len(text.split()) for text in kept["channel_means"].values())
@@ -99,7 +99,7 @@ def without_a_mean(kept: dict[str, Any]) -> None:
 def test_numbers_that_do_not_fit_are_refused(
     run: Path, spoil: Callable[[dict[str, Any]], None], message: str
 ) -> None:
-    path = run / run_folder.CALIBRATION
+    path = run / run_files.CALIBRATION
     kept = json.loads(path.read_text())
     spoil(kept)
     files.write_json(path, kept)
@@ -113,12 +113,12 @@ def test_a_pretrained_model_brings_its_numbers(
     monkeypatch.chdir(tmp_path)
     source = tmp_path / "pretrained" / "tiny"
     source.mkdir(parents=True)
-    names = (run_folder.WEIGHTS, run_folder.SPEC, run_folder.CALIBRATION)
+    names = (run_files.WEIGHTS, run_files.SPEC, run_files.CALIBRATION)
     for name in names:
         shutil.copy(run / name, source)
     folder = run_folder.prepare("tiny")
     for name in names:
         assert (folder / name).read_bytes() == (source / name).read_bytes()
-    (source / run_folder.CALIBRATION).unlink()
+    (source / run_files.CALIBRATION).unlink()
     run_folder.prepare("tiny")
-    assert not (folder / run_folder.CALIBRATION).exists()
+    assert not (folder / run_files.CALIBRATION).exists()

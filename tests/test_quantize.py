@@ -1,6 +1,5 @@
 """int8: calibrated on training faces only, audited, one partition, gated."""
 
-import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from efld import evaluate, files, runtime, sessions, tflite_file
+from efld import evaluate, files, run_files, runtime, sessions, tflite_file
 from efld.data.datasets import open_faces
 from efld.errors import InputError, StepError
 from efld.sessions import Delegation
@@ -28,7 +27,7 @@ def run() -> Path:
 
 @pytest.fixture(scope="session")
 def record(run: Path) -> dict[str, Any]:
-    return files.read_json(run / chain.RECORD, chain.SCHEMA, "quantize")
+    return run_files.QUANTIZE.read(run)
 
 
 @pytest.fixture
@@ -47,18 +46,18 @@ def test_calibration_sees_boxes_that_are_off() -> None:
 
 
 def test_every_weight_is_int8(run: Path) -> None:
-    tensors = tflite_file.tensors(tflite_file.read(run / chain.FILE))
+    tensors = tflite_file.tensors(tflite_file.read(run / run_files.FILES["int8"]))
     weights = [t for t in tensors if t.constant and sum(side > 1 for side in t.shape) > 1]
     assert len(weights) > 10
     assert {tensor.dtype for tensor in weights} == {"int8"}
 
 
 def test_the_graph_is_one_partition(run: Path) -> None:
-    assert runtime.load(run / chain.FILE).session.delegation() == Delegation(1, {})
+    assert runtime.load(run / run_files.FILES["int8"]).session.delegation() == Delegation(1, {})
 
 
 def test_edges_stay_float(run: Path) -> None:
-    session = sessions.open_session(run / chain.FILE)
+    session = sessions.open_session(run / run_files.FILES["int8"])
     edges = [(edge.name, edge.dtype) for edge in (*session.inputs, *session.outputs)]
     assert edges == [("image", "float32"), ("landmarks", "float32")]
 
@@ -98,7 +97,7 @@ def test_only_training_faces_calibrate(run: Path, record: dict[str, Any]) -> Non
     ids = record["calibration_ids"]
     assert len(set(ids)) == tiny_run.OPTIONS.calibration_faces
     assert all(id_.startswith("lfpw/trainset/") for id_ in ids)
-    assert runtime.load(run / chain.FILE).spec.calibration == tuple(ids)
+    assert runtime.load(run / run_files.FILES["int8"]).spec.calibration == tuple(ids)
 
 
 def test_a_test_face_is_refused() -> None:
@@ -163,7 +162,7 @@ def test_ops_that_xnnpack_does_not_take_are_found_out(
     """In int8, HARD_SWISH would cut the graph into pieces; here nobody says so beforehand."""
     monkeypatch.setattr(recipe, "NO_INT8_KERNEL", frozenset())
     chain.quantize(copy, tiny_run.evaluation(), tiny_run.OPTIONS, lambda _: None)
-    found = files.read_json(copy / chain.RECORD, chain.SCHEMA, "quantize")["audit"]
+    found = run_files.QUANTIZE.read(copy)["audit"]
     assert found["partitions"] == 1
     assert ("HARD_SWISH", "kernel") in {(row["kind"], row["why"]) for row in found["float_ops"]}
 
@@ -182,8 +181,8 @@ def test_a_dense_layer_that_writes_the_landmarks_itself_stays_float() -> None:
 
 def test_heat_maps_are_scored_in_int8_and_read_in_float() -> None:
     run = tiny_run.quantized("heatmap")
-    assert runtime.load(run / chain.FILE).session.delegation() == Delegation(1, {})
-    found = files.read_json(run / chain.RECORD, chain.SCHEMA, "quantize")["audit"]
+    assert runtime.load(run / run_files.FILES["int8"]).session.delegation() == Delegation(1, {})
+    found = run_files.QUANTIZE.read(run)["audit"]
     tail = {row["kind"] for row in found["float_ops"] if row["why"] == "tail"}
     assert tail == {"RESHAPE", "TRANSPOSE", "FULLY_CONNECTED", "STRIDED_SLICE"}
     assert ("SOFTMAX", "kernel") in {(row["kind"], row["why"]) for row in found["float_ops"]}
@@ -216,4 +215,4 @@ def test_the_command_prints_one_table_over_all_steps(
     names = ["step", "keras", "onnx", "fp32", "fp16", "int8"]
     assert [line.split()[0] for line in lines] == names
     assert "1 partition" in lines[-1]
-    assert json.loads((copy / chain.RECORD).read_text())["schema"] == chain.SCHEMA
+    assert run_files.QUANTIZE.read(copy)

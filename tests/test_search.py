@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from efld import files, tflite_file
+from efld import files, run_files, tflite_file
 from efld.errors import InputError, StepError
 from quantize import chain, rounding
 from quantize.search import cost, plot, trials, units
@@ -160,7 +160,7 @@ BUDGET = 5.0
 
 @pytest.fixture
 def search(searched: Path) -> dict[str, Any]:
-    record = files.read_json(searched / chain.RECORD, chain.SCHEMA, "quantize")
+    record = run_files.QUANTIZE.read(searched)
     return dict(record["search"])
 
 
@@ -187,12 +187,12 @@ def test_the_drawing_shows_every_unit(searched: Path, search: dict[str, Any]) ->
 def test_a_second_run_measures_nothing_and_writes_the_same_file(
     searched: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = files.sha256(searched / chain.FILE)
-    (searched / chain.FILE).unlink()
+    before = files.sha256(searched / run_files.FILES["int8"])
+    (searched / run_files.FILES["int8"]).unlink()
     monkeypatch.setattr(trials.Trials, "_result", None)  # whoever measures fails
     options = replace(tiny_run.OPTIONS, objective="size", max_nme_drop=BUDGET)
     chain.quantize(searched, tiny_run.evaluation(), options, lambda _: None)
-    assert files.sha256(searched / chain.FILE) == before
+    assert files.sha256(searched / run_files.FILES["int8"]) == before
 
 
 def test_a_search_that_finds_nothing_changes_no_file(

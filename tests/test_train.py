@@ -205,7 +205,7 @@ def test_a_wrong_root_costs_no_earlier_run(tmp_path: Path) -> None:
     config = TrainConfig(data=str(tmp_path / "nowhere"))
     with pytest.raises(InputError, match="no such folder"):
         loop.train(config, run, resume=False, overwrite=True, say=print)
-    assert TrainConfig.read(run / "config.json") == TrainConfig()
+    assert TrainConfig.read(run) == TrainConfig()
     with pytest.raises(InputError, match="no such folder"):
         loop.train(config, tmp_path / "new", resume=False, overwrite=False, say=print)
     assert not (tmp_path / "new").exists()
@@ -255,8 +255,8 @@ def test_flags_are_the_fields_of_the_config() -> None:
 
 def test_a_config_is_read_back_whole(tmp_path: Path) -> None:
     config = changed(TrainConfig(), {"blur": 0.9, "seed": 7, "extra": ("a", "b")})
-    config.write(tmp_path / "config.json", "", {})
-    assert TrainConfig.read(tmp_path / "config.json") == config
+    config.write(tmp_path, "", {})
+    assert TrainConfig.read(tmp_path) == config
 
 
 def test_a_config_is_its_command() -> None:

@@ -13,6 +13,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
+from efld import run_files
 from efld.data.augment import Augmentation
 from efld.errors import run_command
 from efld.quiet import native_stderr
@@ -81,13 +82,14 @@ def config_of(given: Namespace) -> TrainConfig:
     ours = choices()
     flags = {k: tuple(v) if isinstance(v, list) else v for k, v in vars(given).items() if k in ours}
     config = changed(PRESETS[given.preset], flags)
-    saved = run_of(given, config) / "config.json"
-    return changed(TrainConfig.read(saved), flags) if given.resume and saved.exists() else config
+    run = run_of(given, config)
+    saved = given.resume and (run / run_files.CONFIG.file).exists()
+    return changed(TrainConfig.read(run), flags) if saved else config
 
 
 def run_of(given: Namespace, config: TrainConfig) -> Path:
     """The run's folder."""
-    return given.run or Path("runs") / f"{config.model}-{given.preset}"
+    return given.run or run_files.RUNS / f"{config.model}-{given.preset}"
 
 
 def main() -> None:

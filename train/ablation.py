@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from efld import evaluate, files, runtime, statistics
+from efld import evaluate, files, run_files, runtime, statistics
 from efld.data import datasets
 from efld.data.faces import Face
 from efld.errors import InputError
@@ -138,9 +138,9 @@ def train_row(config: TrainConfig, run: Path) -> None:
     """
     with native_stderr():
         from train import loop
-    begun = (run / "config.json").exists()
+    begun = (run / run_files.CONFIG.file).exists()
     loop.check_run(config, run, resume=begun, overwrite=False)
-    if not (run / "model.keras").exists():
+    if not (run / run_files.WEIGHTS).exists():
         loop.train(config, run, resume=begun, overwrite=False, say=lambda _: None)
 
 
@@ -155,7 +155,7 @@ def measured(name: str, given: Namespace, base: TrainConfig) -> Row:
     faces = held_out(base)
     errors = []
     for seed in given.seeds:
-        model = runtime.load(folder(given.out, name, seed) / "model.keras")
+        model = runtime.load(folder(given.out, name, seed) / run_files.WEIGHTS)
         errors.append(evaluate.nme_percent(model, evaluate.cut(faces, model.spec)))
     return Row(name, np.stack(errors))
 

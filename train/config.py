@@ -6,19 +6,18 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, Self
 
-from efld import files
+from efld import run_files
 from efld.data.augment import Augmentation
 from efld.data.datasets import label
 from efld.errors import InputError
 
-SCHEMA = 2
 ROUNDINGS = ("", "int8")
 PATHS = frozenset({"data", "extra", "init", "backbone"})
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
-    """Saved as `config.json` of the run. Steps are batches."""
+    """Saved in the run's folder. Steps are batches."""
 
     model: Annotated[str, "a name of the zoo"] = "efld-small"
     data: Annotated[str, "dataset root; empty = the embedded synthetic faces"] = ""
@@ -66,9 +65,9 @@ class TrainConfig:
     def steps(self) -> int:
         return self.epochs * self.epoch_steps
 
-    def write(self, path: Path, command: str, versions: dict[str, str]) -> None:
+    def write(self, run: Path, command: str, versions: dict[str, str]) -> None:
         record = {"config": asdict(self), "command": command, "versions": versions}
-        files.write_json(path, {"schema": SCHEMA, **record})
+        run_files.CONFIG.write(run, record)
 
     def command(self) -> str:
         """The shortest command that gives this config; paths by their last two parts."""
@@ -81,8 +80,8 @@ class TrainConfig:
         return shlex.join(words)
 
     @classmethod
-    def read(cls, path: Path) -> Self:
-        record = files.read_json(path, SCHEMA, "python -m train")["config"]
+    def read(cls, run: Path) -> Self:
+        record = run_files.CONFIG.read(run)["config"]
         record["extra"] = tuple(record["extra"])
         return cls(**{**record, "augmentation": Augmentation(**record["augmentation"])})
 

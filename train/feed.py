@@ -7,7 +7,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from efld import attributes, files
+from efld import attributes, files, run_files
 from efld.data import datasets
 from efld.data.batches import Array, Batch, Regions, Source, Targets, cut_regions
 from efld.data.faces import Face
@@ -76,7 +76,7 @@ def begun_with(weights: Path) -> ModelSpec:
         raise InputError(
             f"{weights}: is a backbone, expected a whole model. Give it to --backbone."
         )
-    if not (path := weights.with_name("spec.json")).is_file():
+    if not (path := weights.with_name(run_files.SPEC)).is_file():
         raise InputError(
             f"{weights}: no {path.name} beside it, expected one that says what the weights saw. "
             "Give the model.keras of a run."

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from efld import files
+from efld import files, run_files
 from efld.data.datasets import label
 from efld.errors import InputError, one_line
 from efld.models import efficientnet_lite
@@ -51,7 +51,7 @@ def main(argv: Sequence[str], say: "Say") -> None:
     backbone = efficientnet_lite.backbone(1.0, 1.0)
     for name, arrays in layers_of(state_of(given.weights), given.weights):
         backbone.get_layer(name).set_weights(arrays)
-    path = given.out / "model.keras"
+    path = given.out / run_files.WEIGHTS
     with files.whole(path) as temporary:
         backbone.save(temporary)
     Backbone(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import keras
 
-from efld import files
+from efld import files, run_files
 from efld.data.batches import Batch, Batches, mean_shape, plain
 from efld.errors import InputError, one_line
 from efld.losses import POSE_LOSSES, LandmarkLoss, PoseLoss, nme
@@ -87,7 +87,7 @@ def check_run(config: TrainConfig, run: Path, *, resume: bool, overwrite: bool) 
     zoo.entry(config.model)
     loss_of(config, input_px=1)
     outer_eyes(config.scheme)
-    path = run / "config.json"
+    path = run / run_files.CONFIG.file
     files.check_writable(path)
     if resume and not path.exists():
         raise InputError(f"{run}: no {path.name} in it, so nothing to resume. Leave out --resume.")
@@ -95,7 +95,7 @@ def check_run(config: TrainConfig, run: Path, *, resume: bool, overwrite: bool) 
         raise InputError(f"{run}: is not empty and not a run (no {path.name}). Give another --run.")
     if path.exists() and not (resume or overwrite):
         raise InputError(f"{run}: this run exists. Give --resume, --overwrite, or another --run.")
-    if resume and (changes := config.changes(earlier := TrainConfig.read(path))):
+    if resume and (changes := config.changes(earlier := TrainConfig.read(run))):
         before = flat(earlier)
         listed = ", ".join(f"{name}: {before[name]} -> {new}" for name, new in changes.items())
         raise InputError(
@@ -108,7 +108,7 @@ def begin(config: TrainConfig, run: Path) -> None:
     """Empties the run's folder and writes its config."""
     if run.exists():
         shutil.rmtree(run)
-    config.write(run / "config.json", config.command(), versions())
+    config.write(run, config.command(), versions())
 
 
 def versions() -> dict[str, str]:
@@ -202,7 +202,7 @@ def finish(
     """Writes the averaged weights, without the optimizer, and what the file must carry with it."""
     reestimate_batch_norm(model, batches, config.steps)
     bare = exact(landmarks_of(model)) if config.rounding else landmarks_of(model)
-    with files.whole(run / "model.keras") as temporary:
+    with files.whole(run / run_files.WEIGHTS) as temporary:
         bare.save(temporary)
     spec = ModelSpec(
         model=data.model,
@@ -211,9 +211,9 @@ def finish(
         box_factor=config.box_factor,
         data=data.names,
         licence=data.terms,
-        weights_sha256=files.sha256(run / "model.keras"),
+        weights_sha256=files.sha256(run / run_files.WEIGHTS),
     )
-    spec.write(run / "spec.json")
+    spec.write(run / run_files.SPEC)
 
 
 def reestimate_batch_norm(model: keras.Model, batches: Batches, step: int) -> None:

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 from tqdm import tqdm
 
-from efld import evaluate, files, metrics
+from efld import evaluate, files, metrics, run_files
 from efld.data import datasets
 from efld.data.datasets import label
 from efld.errors import InputError
@@ -24,8 +24,6 @@ from train.config import TrainConfig
 if TYPE_CHECKING:
     from train.feed import Say
 
-RECORD = "trim.json"
-SCHEMA = 1
 PROBED_FACES = 256  # their channels' variances tell what is worth least
 STEP = 0.025  # shares of channels that are tried
 MOST = 0.6
@@ -98,7 +96,7 @@ def main(argv: Sequence[str], say: "Say") -> None:
             can be left out.
     """
     given = parse(argv)
-    out: Path = given.out or Path("runs") / f"{given.run.name}{SUFFIX}"
+    out: Path = given.out or run_files.RUNS / f"{given.run.name}{SUFFIX}"
     check_free(out)
     if given.max_nme_rise < 0:
         raise InputError(f"--max-nme-rise {given.max_nme_rise:g}: expected 0 or more.")
@@ -124,17 +122,19 @@ def check_free(out: Path) -> None:
     Raises:
         InputError: a folder that holds something else than an earlier result.
     """
-    files.check_writable(out / RECORD)
-    if out.exists() and any(out.iterdir()) and not (out / RECORD).exists():
-        raise InputError(f"{out}: is not empty and has no {RECORD}. Give another --out.")
+    files.check_writable(out / run_files.TRIM.file)
+    if out.exists() and any(out.iterdir()) and not (out / run_files.TRIM.file).exists():
+        raise InputError(
+            f"{out}: is not empty and has no {run_files.TRIM.file}. Give another --out."
+        )
 
 
 def prepared(given: Namespace) -> tuple[Bench, ModelSpec]:
     """Reads the model, and the faces that are probed and held out."""
-    weights = given.run / "model.keras"
+    weights = given.run / run_files.WEIGHTS
     if not weights.is_file():
         raise InputError(f"{weights}: no such file. Expected runs/NAME or pretrained/NAME.")
-    spec = ModelSpec.read(given.run / "spec.json")
+    spec = ModelSpec.read(given.run / run_files.SPEC)
     model = keras.models.load_model(weights)
     faces, _ = datasets.fitting(datasets.training_faces(given.data), spec.scheme)
     kept, held = datasets.hold_out(faces, TrainConfig().validation)
@@ -172,14 +172,13 @@ def write(
     out: Path, best: Trial, trials: Sequence[Trial], spec: ModelSpec, given: Namespace
 ) -> None:
     """The result as a run that export takes; trim.json last: with it, all is there."""
-    with files.whole(out / "model.keras") as temporary:
+    with files.whole(out / run_files.WEIGHTS) as temporary:
         best.model.save(temporary)
-    digest = files.sha256(out / "model.keras")
+    digest = files.sha256(out / run_files.WEIGHTS)
     name = spec.model.removesuffix(SUFFIX) + SUFFIX
     cut = replace(spec, model=name, weights_sha256=digest, calibration=())
-    cut.write(out / "spec.json")
-    files.write_json(out / RECORD, {
-        "schema": SCHEMA,
+    cut.write(out / run_files.SPEC)
+    run_files.TRIM.write(out, {
         "command": command(given),
         "source": str(given.run),
         "source_sha256": spec.weights_sha256,

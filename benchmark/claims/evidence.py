@@ -8,7 +8,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from benchmark.card import PRETRAINED
 from benchmark.card import RECORD as CARD
 from benchmark.card import SCHEMA as CARD_SCHEMA
 from benchmark.claims.published import Claim
@@ -21,9 +20,9 @@ from benchmark.estimate.published import PHONE, PHONES
 from efld import files, tflite_file
 from efld.errors import InputError
 from efld.quiet import native_stderr
+from efld.run_files import FILES, PRETRAINED
 
-FLOAT_TFLITE = "model.fp32.tflite"
-KERAS = "model.keras"
+KERAS, FLOAT_TFLITE = FILES["keras"], FILES["fp32"]
 ADAM_KERAS = "the same with Adam's state"
 NO_KERAS = "not measured: install efld[train]"
 ACCURACY_RECORDS = ("results/*.json", "runs/*/bench/accuracy*.json")

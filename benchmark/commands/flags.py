@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from efld.data import datasets
+from efld.run_files import RUNS
 
 HOW: dict[str, Any] = {
     "formatter_class": argparse.RawDescriptionHelpFormatter,
@@ -45,7 +46,7 @@ def run_folder(paths: Sequence[Path]) -> Path | None:
     """`runs/NAME` when all files lie there."""
     folders = {path.parent for path in paths}
     folder = folders.pop()
-    return None if folders or folder.absolute().parent.name != "runs" else folder
+    return None if folders or folder.absolute().parent.name != RUNS.name else folder
 
 
 def record_path(paths: Sequence[Path], name: str) -> Path | None:

@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 from benchmark.report import drawing
 from benchmark.report.blocks import Block, Command, Figures, Missing, Section, Table, Text
 from benchmark.report.model import quantize_command
-from benchmark.report.records import FILES, Record, Run
+from benchmark.report.records import Record, Run
+from efld.run_files import FILES
 
 TITLE = "int8: what it costs where"
 CONVERSIONS = ("QUANTIZE", "DEQUANTIZE")

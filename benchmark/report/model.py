@@ -6,9 +6,10 @@ from pathlib import Path
 
 from benchmark.report import drawing
 from benchmark.report.blocks import Block, Command, Figures, Missing, Section, Table, Text
-from benchmark.report.records import FILES, Record, Run
+from benchmark.report.records import Record, Run
 from efld import schemes
 from efld.data import datasets
+from efld.run_files import FILES
 
 
 def model(run: Run) -> Section:

@@ -15,11 +15,11 @@ from benchmark.estimate import estimating
 from benchmark.report.blocks import Missing, Text
 from efld import files
 from efld.errors import InputError
+from efld.run_files import CONFIG, EXPORT, FILES, PRETRAINED, QUANTIZE, SPEC
 from efld.spec import ModelSpec
 
 Record = Mapping[str, Any]
-STEPS = ("keras", "onnx", "fp32", "fp16", "int8")  # as the chain calls them
-FILES = dict(zip(STEPS, card.ARTEFACTS.values(), strict=True))
+STEPS = tuple(FILES)
 TFLITE = " ".join(f"{{run}}/{FILES[step]}" for step in STEPS[2:])
 
 
@@ -34,11 +34,11 @@ class Part(NamedTuple):
 
 PARTS = {
     "config": Part(
-        "config.json", card.CONFIG_SCHEMA, "how it was trained",
+        CONFIG.file, CONFIG.schema, "how it was trained",
         "python -m train 300w --model {model} --data 300W",
     ),
-    "export": Part("export.json", 1, "the exported files", "python -m export {run}"),
-    "quantize": Part("quantize.json", 2, "the int8 file", "python -m quantize {run}"),
+    "export": Part(EXPORT.file, EXPORT.schema, "the exported files", EXPORT.command + " {run}"),
+    "quantize": Part(QUANTIZE.file, QUANTIZE.schema, "the int8 file", QUANTIZE.command + " {run}"),
     "accuracy": Part(
         "bench/accuracy*.json", accuracy_report.SCHEMA, "errors with intervals",
         f"python -m benchmark accuracy {TFLITE} --data 300W",
@@ -123,7 +123,7 @@ def read(folder: Path, peer_records: Sequence[Path] = ()) -> Run:
             f"{folder}: no such run. Make it: `make export MODEL={folder.name}` of a pretrained "
             "model, else `python -m train`."
         )
-    spec = ModelSpec.read(folder / "spec.json")
+    spec = ModelSpec.read(folder / SPEC)
     records = {
         key: files.read_json(
             folder / part.file, part.schema, part.command.format(run=folder, model=spec.model)
@@ -144,7 +144,7 @@ def read(folder: Path, peer_records: Sequence[Path] = ()) -> Run:
         claims=_optional(claims.RECORD, audit.SCHEMA, "python -m benchmark claims"),
         cards=[
             files.read_json(path, card.SCHEMA, "python -m benchmark card")
-            for path in sorted(card.PRETRAINED.glob(f"*/{card.RECORD}"))
+            for path in sorted(PRETRAINED.glob(f"*/{card.RECORD}"))
         ],
         arm_cost=_optional(gate.RECORD, gate.SCHEMA, gate.RENEW),
         peers=[_peer(path) for path in peer_records],

@@ -6,7 +6,8 @@ from typing import NamedTuple
 from benchmark.report import frontier, ship
 from benchmark.report.blocks import Block, Command, Section, Table, Text
 from benchmark.report.model import kind
-from benchmark.report.records import FILES, Run
+from benchmark.report.records import Run
+from efld.run_files import FILES
 
 TITLE = "Which file to ship"
 

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from efld import files, tflite_file
+from efld.run_files import QUANTIZE
 from efld.spec import ModelSpec
 from efld.tflite_file import Model
 from quantize import recipe
-from quantize.chain import RECORD
 from quantize.graph import CONVERSIONS
 from quantize.lint import left_float
 
@@ -21,7 +21,7 @@ def plan(path: Path, model: Model, spec: ModelSpec | None) -> tuple[dict[str, st
     of `quantize.recipe`, applied to the graph as it was before its conversions.
     """
     if recorded := _recorded(path):
-        return recorded, f"{RECORD} beside it"
+        return recorded, f"{QUANTIZE.file} beside it"
     if spec is None:
         return {}, "nobody: a foreign file"
     chosen = left_float(_without_conversions(model))
@@ -31,7 +31,7 @@ def plan(path: Path, model: Model, spec: ModelSpec | None) -> tuple[dict[str, st
 
 def _recorded(path: Path) -> dict[str, str]:
     """From the record of any schema that has names; {} where it is missing or of another file."""
-    beside = path.with_name(RECORD)
+    beside = path.with_name(QUANTIZE.file)
     try:
         record = json.loads(beside.read_text()) if beside.is_file() else {}
     except ValueError:

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from efld import files
+from efld.run_files import FILES
 from quantize.audit.report import Options, report
 from quantize.audit.text import text
-from quantize.chain import FILE
 
 HELP = """examples:
   python -m quantize audit runs/efld-small
@@ -50,7 +50,7 @@ def run(argv: Sequence[str]) -> tuple[str, int]:
     """
     given = parse(argv)
     if given.file.is_dir():
-        given.file /= FILE
+        given.file /= FILES["int8"]
     found = report(given.file, Options(given.says, given.ours, given.data, given.split))
     if given.json is not None:
         files.write_json(given.json, found.record())

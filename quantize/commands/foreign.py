@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from efld.errors import InputError, say, steps_of
-from export import foreign, foreign_check, run_folder
+from efld.run_files import RUNS
+from export import foreign, foreign_check
 from export.chain import Evaluation
 from export.foreign import FOREIGN_LIMITS, Source
 from export.foreign_model import ForeignModel
@@ -83,7 +84,7 @@ def run(argv: Sequence[str]) -> tuple[str, int]:
     given, rest = parse(argv)
     words = vars(given)
     path, data, split = words.pop("file"), words.pop("data", None), words.pop("split", "")
-    folder = words.pop("run", run_folder.RUNS / path.stem)
+    folder = words.pop("run", RUNS / path.stem)
     origin_px = words.pop("origin_px", None)
     fp16_px = words.pop("fp16_limit_px", FOREIGN_LIMITS["fp16"].largest_px)
     limits = with_fp16(FOREIGN_LIMITS, fp16_px)

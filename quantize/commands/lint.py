@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from efld import files, tflite_file
 from efld.errors import InputError
+from efld.run_files import FILES
 from export import run_folder
-from export.conversion import FILES
 from quantize import lint
 from quantize.audit import pictures
 from quantize.audit.finding import counted, lines

@@ -10,12 +10,12 @@ from typing import Any
 from efld import files, runtime
 from efld.data.datasets import label, training_faces
 from efld.errors import InputError, say
+from efld.run_files import FILES
 from export import run_folder
 from export.chain import Evaluation
-from export.conversion import FILES
 from export.steps import Reference
 from quantize import calibration, recipes_table
-from quantize.chain import FILE, RENDERED_SHARE
+from quantize.chain import RENDERED_SHARE
 from quantize.commands import flags
 from quantize.recipes_table import Point, Recipes
 
@@ -101,7 +101,10 @@ def _opened(folder: Path, given: Namespace, work: Path) -> tuple[Recipes, Refere
         given.calibration_faces, given.seed,
     )  # fmt: skip
     held_out = Reference.of(fp32, calibration.cut(faces.choose, fp32.spec))
-    made = {"float16": folder / FILES["fp16"], f"{FILE} of the run": folder / FILE}
+    made = {
+        "float16": folder / FILES["fp16"],
+        f"{FILES['int8']} of the run": folder / FILES["int8"],
+    }
     recipes = Recipes(
         fp32=fp32,
         made={name: path for name, path in made.items() if path.is_file()},

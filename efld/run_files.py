@@ -1,0 +1,41 @@
+"""What lies in a run's folder: the commands speak to each other through these files."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from efld import files
+
+RUNS = Path("runs")
+PRETRAINED = Path("pretrained")  # a published model is a folder of it, with the first three files
+WEIGHTS, SPEC = "model.keras", "spec.json"
+CALIBRATION = "calibration.json"  # ranges over real faces, from which int8's scales follow
+FILES = MappingProxyType({
+    "keras": WEIGHTS,
+    "onnx": "model.onnx",
+    "fp32": "model.fp32.tflite",
+    "fp16": "model.fp16.tflite",
+    "int8": "model.int8.tflite",
+})  # fmt: skip
+
+
+class Record(NamedTuple):
+    """A JSON file of a run, the version of its form, and the command that makes it."""
+
+    file: str
+    schema: int
+    command: str
+
+    def read(self, run: Path) -> dict[str, Any]:
+        """Raises InputError: absent, damaged, or of another version."""
+        return files.read_json(run / self.file, self.schema, f"{self.command} {run}")
+
+    def write(self, run: Path, record: Mapping[str, Any]) -> None:
+        files.write_json(run / self.file, {"schema": self.schema, **record})
+
+
+CONFIG = Record("config.json", 2, "python -m train PRESET --run")  # the mark of a training
+TRIM = Record("trim.json", 1, "python -m train trim")
+EXPORT = Record("export.json", 1, "python -m export")
+QUANTIZE = Record("quantize.json", 2, "python -m quantize")
