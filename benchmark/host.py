@@ -252,10 +252,18 @@ def heading(host: Host) -> str:
 
 
 def notes(host: Host) -> str:
-    """What the columns mean that do not say it themselves."""
-    return (
-        f"load, first: {host.starts} starts; {host.start_means}\nenergy a run: {host.energy_means}"
-    )
+    """What the columns mean that do not say it themselves, and whether the machine was free."""
+    lines = [
+        f"load, first: {host.starts} starts; {host.start_means}",
+        f"energy a run: {host.energy_means}",
+    ]
+    threads = max(row.threads for row in host.files)
+    if host.load_average + threads > host.cores:
+        lines.append(
+            f"busy: a load of {host.load_average:.1f} and {threads} more on {host.cores} cores. "
+            "Compare ratios alone, or stop other work and repeat."
+        )
+    return "\n".join(lines)
 
 
 def table(host: Host) -> str:

@@ -1,5 +1,6 @@
 """What users give by mistake: exit code 2, one line that says where, expected, found, remedy."""
 
+import os
 import resource
 import subprocess
 import sys
@@ -195,6 +196,31 @@ def test_a_run_that_exists(
     monkeypatch.setattr(sys, "argv", ["train", "smoke", "--run", str(tmp_path / "run")])
     line = error_line(capsys, lambda: efld.errors.run_command(train.__main__.main))
     assert "this run exists. Give --resume, --overwrite" in line
+
+
+def test_a_misspelt_preset(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["train", "smoek"])
+    line = error_line(capsys, lambda: efld.errors.run_command(train.__main__.main))
+    assert "smoek: neither a preset (smoke, " in line
+    assert "nor a command (ablation, label, " in line
+
+
+@pytest.mark.parametrize("flag", ["--data", "--extra"])
+def test_a_training_refuses_a_folder_before_the_import_of_keras(tmp_path: Path, flag: str) -> None:
+    code = (
+        "import sys; from efld.errors import run_command; from train.__main__ import main;"
+        f"sys.argv = ['train', 'smoke', '--run', 'run', '{flag}', 'absent'];"
+        "import atexit; atexit.register(lambda: print('keras' in sys.modules)); run_command(main)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "DATA root absent: no such folder" in done.stderr
+    assert done.stdout.strip() == "False"
 
 
 def test_a_full_disk_leaves_nothing_half_written(data: Path, model: Path) -> None:

@@ -1,5 +1,6 @@
 """Model cards and the README say what was measured."""
 
+import copy
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -47,6 +48,14 @@ def test_a_card_names_data_terms_command_and_figures() -> None:
     for expected in ("a; b", "research only", "python -m train 300w", "seed 0", "synthetic faces"):
         assert expected in text
     assert "| x-best | TFLite int8 | 5,000 | 4.40 | 5.40 | 6.40 | 0.50 |" in text
+
+
+def test_the_smallest_model_comes_first() -> None:
+    small = record() | {"name": "small"}
+    large = copy.deepcopy(small) | {"name": "large"}
+    large["accuracy"]["full"][-1]["file_bytes"] += 1  # of int8
+    names = [line.split(" | ")[0] for line in card.table([large, small]).splitlines()[2:]]
+    assert names == ["| small"] * 5 + ["| large"] * 5
 
 
 def test_results_are_written_between_the_marks(

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,13 @@ def test_energy_that_nobody_tells_is_not_guessed(
     found = host.measure([write_tflite(tmp_path / "m.tflite")], seconds=0.05, starts=1)
     assert found.files[0].energy_mj is None
     assert "not exposed" in host.notes(found)
+
+
+def test_a_machine_that_has_other_work_is_said_to(tmp_path: Path) -> None:
+    found = host.measure([write_tflite(tmp_path / "m.tflite")], seconds=0.05, starts=1)
+    assert "busy" not in host.notes(replace(found, cores=2, load_average=1.0))
+    notes = host.notes(replace(found, cores=2, load_average=1.2))
+    assert "busy: a load of 1.2 and 1 more on 2 cores." in notes
 
 
 def test_energy_is_that_of_one_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

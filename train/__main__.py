@@ -15,7 +15,8 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 from efld import run_files
 from efld.data.augment import Augmentation
-from efld.errors import run_command
+from efld.data.layouts import layout_of
+from efld.errors import InputError, run_command
 from efld.quiet import native_stderr
 from train.config import PRESETS, TrainConfig, changed
 
@@ -97,10 +98,16 @@ def main() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # TensorFlow turns oneDNN on by itself only where the processor has AVX-512.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-    if module := COMMANDS.get("".join(sys.argv[1:2])):
+    first = "".join(sys.argv[1:2])
+    if module := COMMANDS.get(first):
         with native_stderr():
             command = import_module(module)
         command.main(sys.argv[2:], print)
+    elif first.isalnum() and first not in PRESETS:
+        raise InputError(
+            f"{first}: neither a preset ({', '.join(PRESETS)}) nor a command "
+            f"({', '.join(COMMANDS)})."
+        )
     else:
         train(parser().parse_args())
 
@@ -108,6 +115,10 @@ def main() -> None:
 def train(given: Namespace) -> None:
     config = config_of(given)
     run = run_of(given, config)
+    for root in filter(None, (config.data, *config.extra)):
+        layout_of(
+            Path(root)
+        )  # what is none is refused before the import of Keras, which takes long
     with native_stderr():
         import keras
 
