@@ -13,7 +13,7 @@ from benchmark import plots
 from benchmark.accuracy_report import TITLES, Report, added, bin_label, shown
 from benchmark.thumbnails import thumbnail
 from efld import files
-from efld.errors import InputError
+from efld.errors import InputError, to_install
 from efld.metrics import PoseGrid, Values
 from efld.statistics import LEVEL, interval
 
@@ -65,7 +65,7 @@ def check(path: Path) -> None:
     if (library := missing()) is not None:
         raise InputError(
             f"{path}: {library} is not installed, expected for a page. "
-            "Run: pip install 'efld[benchmark]'."
+            f"Run: {to_install('benchmark')}."
         )
 
 

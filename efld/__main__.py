@@ -16,7 +16,7 @@ from efld.data.survey.outputs import default_sheet, spare_dataset
 from efld.data.survey.sheet import contact_sheet
 from efld.data.survey.survey import survey
 from efld.draw import ColourPicture, draw
-from efld.errors import InputError, run_command, say
+from efld.errors import InputError, run_command, say, to_install
 from efld.geometry import Box, Picture, Points
 from efld.predict import check_box, parse_box, predict, read_colour, to_grey
 from efld.quiet import native_stderr
@@ -242,7 +242,7 @@ def _models() -> None:
             rows = list(zoo.table())
     except ImportError:
         raise InputError(
-            "models: building them needs Keras. Run: pip install 'efld[train]'."
+            f"models: building them needs Keras. Run: {to_install('train')}."
         ) from None
     print(f"{'model':<26}{'parameters':>12}{'M multiply-adds':>17}{'float32 B':>12}{'int8 B':>12}")
     for row in rows:

@@ -24,6 +24,11 @@ class StepError(Exception):
     """A step of the chain failed, or cost more than its limit: step, limit and finding."""
 
 
+def to_install(extra: str) -> str:
+    """What gives an optional part of efld, of pyproject.toml's extras."""
+    return f"pip install '.[{extra}]' in efld's repository"
+
+
 def one_line(error: Exception, limit: int = 300) -> str:
     """Another library's message, made to fit into ours."""
     return " ".join(str(error).split())[:limit]

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from efld.errors import InputError, one_line
+from efld.errors import InputError, one_line, to_install
 from efld.quiet import native_stderr
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -134,7 +134,7 @@ class OnnxSession(Session):
             import onnxruntime
         except ImportError:
             raise InputError(
-                f"{path}: .onnx files need onnxruntime. Run: pip install 'efld[benchmark]'."
+                f"{path}: .onnx files need onnxruntime. Run: {to_install('benchmark')}."
             ) from None
         onnxruntime.set_default_logger_severity(4)  # errors are raised anyway: one line is enough
         options = onnxruntime.SessionOptions()
@@ -180,7 +180,7 @@ class _KerasSession(Session):
                 import efld.models  # noqa: F401  (registers the layers that are our own)
         except ImportError:
             raise InputError(
-                f"{path}: .keras files need Keras. Run: pip install 'efld[train]'."
+                f"{path}: .keras files need Keras. Run: {to_install('train')}."
             ) from None
         try:
             with native_stderr():

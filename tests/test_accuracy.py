@@ -162,7 +162,7 @@ def test_a_page_that_nobody_asked_for_may_lack_libraries(
     assert "no page: jinja2 is missing" in out
     code, out, err = run(capsys, *argv, "--html", tmp_path / "a.html")
     assert (code, out) == (2, "")
-    assert "pip install 'efld[benchmark]'" in err
+    assert "pip install '.[benchmark]'" in err
 
 
 @pytest.mark.parametrize(

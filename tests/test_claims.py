@@ -178,7 +178,7 @@ def test_without_keras_it_says_what_to_install(
     monkeypatch.setattr(evidence, "keras_bytes", lambda _: None)
     for quantity in ("parameters", "size_mb"):
         found = evidence.of(claim(W05, quantity), Shelf(tmp_path))
-        assert found == Evidence(missing="not measured: install efld[train]")
+        assert found == Evidence(missing="not measured: building it needs Keras")
 
 
 def test_adam_trebles_a_keras_file() -> None:

@@ -34,7 +34,8 @@ and `--init` trains it further.
 
 examples:
   python -m train trim runs/NAME --data ~/300w
-  python -m train 300w --data ~/300w --model NAME --init runs/NAME-trimmed/model.keras
+  python -m train 300w --data ~/300w --model MODEL --init runs/NAME-trimmed/model.keras \\
+    --run runs/NEW
   python -m train trim pretrained/efficientnet-w0.5-d1.1 --data ~/300w --max-nme-rise 0.02"""
 
 

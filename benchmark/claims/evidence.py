@@ -24,7 +24,7 @@ from efld.run_files import FILES, PRETRAINED
 
 KERAS, FLOAT_TFLITE = FILES["keras"], FILES["fp32"]
 ADAM_KERAS = "the same with Adam's state"
-NO_KERAS = "not measured: install efld[train]"
+NO_KERAS = "not measured: building it needs Keras"
 ACCURACY_RECORDS = ("results/*.json", "runs/*/bench/accuracy*.json")
 DEVICE_RECORDS = "runs/*/bench/*.json"
 ARM_COST = "benchmark/arm_cost.json"

@@ -11,6 +11,7 @@ from benchmark.commands import flags
 from benchmark.commands.outcome import Outcome
 from efld import corrupt
 from efld.data import datasets
+from efld.errors import to_install
 from efld.metrics import THRESHOLD_PERCENT, Normaliser
 from efld.runtime import load
 
@@ -24,7 +25,7 @@ of how a model does on people. Every file is compared with the first one, face b
 folder runs/NAME are recorded in runs/NAME/bench/accuracy-DATA-SPLIT.json and shown in
 runs/NAME/accuracy-DATA-SPLIT.html unless --json and --html say where.
 """
-NO_PAGE = "no page: {} is missing; pip install 'efld[benchmark]'"
+NO_PAGE = f"no page: {{}} is missing; {to_install('benchmark')}"
 
 
 def add(parsers: Any) -> None:

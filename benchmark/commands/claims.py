@@ -22,7 +22,7 @@ HELP = """examples:
 Every number that the papers behind efld's models claim, beside what was measured here, and a
 verdict: met, missed, cannot be true (the arithmetic is shown), or not measurable here. Ours come
 from pretrained/*/card.json, results/*.json and runs/*/bench/*.json; parameters are counted and
-Keras files weighed by building the model, which needs efld[train] and about a minute.
+Keras files weighed by building the model, which needs Keras and about a minute.
 """
 
 

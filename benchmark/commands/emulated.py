@@ -20,7 +20,7 @@ HELP = """examples:
   python -m benchmark emulated runs/efld-small/model.*.tflite --peer other.tflite
   python -m benchmark emulated model.fp32.tflite --cpu a72 --layers
   python -m benchmark emulated model.fp32.tflite --cpu a76 --fp16 --json -
-  python -m benchmark emulated runs/efld-*/model.fp??.tflite --gate
+  python -m benchmark emulated runs/efld-{nano,small,large}/model.fp??.tflite --gate
   python -m benchmark emulated FILES --json results/arm-counts.json --markdown results/arm-counts.md
 
 Exact counts of instructions on emulated ARM processors, the same on every machine: which of two

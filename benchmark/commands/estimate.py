@@ -26,7 +26,7 @@ Milliseconds on one big core of a Snapdragon 845, estimated from exact counts of
 An estimate is no measurement: with a phone at hand, use `benchmark android`. Float32 and int8, and
 only in the range of instructions of the known nets unless --extrapolate. Goal: the faces a second
 that we want of a model on that phone. --calibrate counts the known
-nets again (minutes; needs efld[train]) and writes benchmark/estimate/calibration.json.
+nets again (minutes; needs Keras and TensorFlow) and writes benchmark/estimate/calibration.json.
 """
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from benchmark.estimate.published import Net
 from efld import files
-from efld.errors import InputError
+from efld.errors import InputError, to_install
 from efld.quiet import native_stderr
 
 
@@ -39,8 +39,8 @@ def _converted(net: Net) -> bytes:
             import tensorflow
     except ImportError:
         raise InputError(
-            "calibration: builds nets with Keras and TensorFlow, found none. Run: pip install "
-            "'efld[train]'."
+            "calibration: builds nets with Keras and TensorFlow, found none. Run: "
+            f"{to_install('train')}."
         ) from None
     # The published V3 nets take normalised pixels; the older families never scale them.
     third = {"minimalistic": net.minimalistic, "include_preprocessing": False}

@@ -8,10 +8,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from efld.data.layouts.reading import finite
 from efld.data.parsing import reason
-from efld.errors import InputError
+from efld.errors import InputError, to_install
 from efld.geometry import Box, Points
 
-EXTRA = "Run: pip install 'efld[data]'"
+EXTRA = f"Run: {to_install('data')}."
 
 
 def read_mat(path: Path, *names: str) -> dict[str, NDArray[Any]]:
