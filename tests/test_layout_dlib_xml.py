@@ -6,7 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
+from efld.data import datasets
 from efld.data.layouts import dlib_xml, layout_of
+from efld.errors import InputError
 from efld.geometry import Box
 from tests.tiny_data import POINTS, read_all
 
@@ -36,6 +38,13 @@ def test_points_and_boxes(tmp_path: Path) -> None:
     np.testing.assert_array_equal(faces[0].points, ROUND)
     assert faces[0].box == Box(6, 5, 80, 90)
     assert len({face.group for face in faces}) == 1  # faces of one picture stay together
+
+
+def test_a_file_for_testing_is_not_trained_on_without_one_for_training(tmp_path: Path) -> None:
+    put_xml(tmp_path, "mine.xml", BOX.format("", parts()))
+    put_xml(tmp_path, "testing_x.xml", BOX.format("", parts()))
+    with pytest.raises(InputError, match=r"testing_x/a_0: is a test face \(test\), refused for"):
+        datasets.training_faces(tmp_path)
 
 
 def test_other_names_have_no_split_and_numbers_need_no_zeros(tmp_path: Path) -> None:

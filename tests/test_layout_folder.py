@@ -38,6 +38,23 @@ def test_train_and_test_folders_are_the_split(tmp_path: Path) -> None:
     assert [face.part for face in datasets.open_faces(tmp_path / "train", "all")] == ["none"]
 
 
+@pytest.mark.parametrize("names", [("train", "testset"), ("trainset", "testset")])
+def test_the_folders_of_300w_are_a_split_wherever_they_lie(
+    tmp_path: Path, names: tuple[str, str]
+) -> None:
+    for name in names:
+        put(tmp_path, f"{name}/ann_01")
+    assert [face.id for face in datasets.training_faces(tmp_path)] == [f"{names[0]}/ann_01"]
+
+
+@pytest.mark.parametrize("part", ["helen", "helen/testset", "ibug"])
+def test_a_part_of_300w_is_not_read_alone(tmp_path: Path, part: str) -> None:
+    put(tmp_path, "ibug/1_1")
+    put(tmp_path, "helen/testset/2_1")
+    with pytest.raises(InputError, match=rf"{part}: is a part of 300-W, .* all of it, {tmp_path},"):
+        datasets.training_faces(tmp_path / part)
+
+
 def test_a_folder_called_test_alone_is_no_split(tmp_path: Path) -> None:
     put(tmp_path, "test/cid_01")
     assert not datasets.has_split(tmp_path)

@@ -86,9 +86,11 @@ def training_faces(root: Path | None, limit: int | None = None) -> list[Face]:
     They are the training split, or all faces of a folder that has no split of its own.
 
     Raises:
-        InputError: as `open_faces`.
+        InputError: as `open_faces`, or a test face among those without a split.
     """
-    return open_faces(root, "train" if has_split(root) else "all", limit)
+    faces = open_faces(root, "train" if has_split(root) else "all", limit)
+    refuse_test(faces, "training")
+    return faces
 
 
 def fitting(faces: Sequence[Face], scheme: str) -> tuple[list[Face], str]:

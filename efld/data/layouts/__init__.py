@@ -59,11 +59,16 @@ def layout_of(root: Path) -> Layout:
     """The layout of a dataset's folder.
 
     Raises:
-        InputError: no such folder, nothing that any layout knows, or datasets in folders below:
-            read as one heap of `.pts` they would lose their splits.
+        InputError: no such folder, nothing that any layout knows, a part of 300-W, or datasets in
+            folders below: read as one heap of `.pts` they would lose their splits.
     """
     root = root.expanduser()
     require_folder(root, f"DATA root {root}")
+    if whole := three_hundred_w.whole(root):
+        raise InputError(
+            f"DATA root {root}: is a part of 300-W, whose split and terms it would lose alone. "
+            f"Give all of it, {whole}, and a --split."
+        )
     fitting = next((layout for layout in LAYOUTS if layout.recognise(root)), None)
     if fitting and fitting is not folder.LAYOUT:
         return fitting

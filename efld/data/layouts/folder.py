@@ -15,9 +15,11 @@ from efld.schemes import SCHEMES
 SCHEME_OF = MappingProxyType({scheme.points: name for name, scheme in SCHEMES.items()})
 PARTS: MappingProxyType[str, Part] = MappingProxyType({
     "train": "train",
+    "trainset": "train",
     "val": "validation",
     "validation": "validation",
     "test": "test",
+    "testset": "test",
 })  # fmt: skip
 # One person or picture, several files: "Ann_Veneman_03", "111076519_2". "image_0591" is a number.
 _INDEX = re.compile(r"_\d{1,2}$")
@@ -29,8 +31,8 @@ def recognise(root: Path) -> bool:
 
 
 def recognise_split(root: Path) -> bool:
-    """Whether there are `.pts` below both `train` and `test`."""
-    return all(recognise(root / name) for name in ("train", "test"))
+    """Whether there are `.pts` below folders for both training and testing."""
+    return {"train", "test"} <= {part for name, part in PARTS.items() if recognise(root / name)}
 
 
 def read(root: Path, report: Report) -> Iterator[Face]:

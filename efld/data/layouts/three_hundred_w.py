@@ -29,6 +29,16 @@ def recognise(root: Path) -> bool:
     return any((root / folder).is_dir() for folder in FOLDERS)
 
 
+def whole(root: Path) -> Path | None:
+    """Where all of 300-W lies, if `root` is one of its folders: alone it has no split."""
+    root = root.absolute()
+    for above in root.parents[:2]:
+        names = [above / folder for folder in FOLDERS]
+        if any(root == name or root in name.parents for name in names) and recognise(above):
+            return above
+    return None
+
+
 def read(root: Path, report: Report) -> Iterator[Face]:
     """All faces, folder after folder."""
     for folder, part in FOLDERS.items():
