@@ -17,7 +17,7 @@ from train.config import PRESETS, changed
 IMAGES = np.random.default_rng(0).uniform(0, 255, (2, 112, 112, 1)).astype(np.float32)
 
 
-@pytest.mark.parametrize("name", ["efld-nano", "efficientnet-w0.25-d1.2"])
+@pytest.mark.parametrize("name", ["efld-nano", "efficientnet-w0.25-d1.2", "efficientnet-lite0"])
 def test_what_rounds_can_be_made_exact_again(name: str) -> None:
     model = zoo.build(name, mean_shape=ANSWER)
     rounding = fake_int8(model)
@@ -28,6 +28,16 @@ def test_what_rounds_can_be_made_exact_again(name: str) -> None:
     exactly = model(IMAGES)
     np.testing.assert_array_equal(again(IMAGES), exactly)
     assert np.abs(np.asarray(rounding(IMAGES)) - np.asarray(exactly)).max() > 0
+
+
+def test_a_relu_rounds_with_what_it_is_behind() -> None:
+    rounding = fake_int8(zoo.build("efficientnet-lite0", mean_shape=ANSWER))
+    names = {layer.name for layer in rounding.layers}
+    assert "head_0_bn_fake_int8" in names  # the sum reads it
+    assert "head_0_add_fake_int8" not in names
+    assert "head_0_act_fake_int8" in names
+    assert "head_mix_bn_fake_int8" not in names
+    assert "stage2_block2_add_fake_int8" in names  # nothing is behind it
 
 
 def test_an_activation_becomes_steps_between_its_extremes() -> None:

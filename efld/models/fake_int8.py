@@ -26,7 +26,7 @@ def fake_int8(model: keras.Model) -> keras.Model:
     """A copy that rounds kernels and activations; `exact` takes it back.
 
     A kernel has one scale for each output channel; an activation one, from its extremes over the
-    batch. A ReLU rounds once, with its convolution: the file computes both in one op.
+    batch. A ReLU rounds once, with its convolution or sum: the file computes both in one op.
     """
     by_name = {layer.name: layer for layer in model.layers}
 
@@ -97,12 +97,19 @@ def _rounded(x: Any, step: Any) -> Any:
 
 def _rounds(layer: layers.Layer, by_name: dict[str, layers.Layer]) -> bool:
     """Whether an int8 file has a tensor for what `layer` computes."""
-    if isinstance(layer, BatchNorm):
-        follows = by_name.get(f"{layer.name.removesuffix('_bn')}_act")
-        return follows is None or isinstance(follows, HardSwish)
+    if isinstance(layer, BatchNorm | layers.Add):
+        follows = _reader(layer, by_name)
+        return follows is None or isinstance(follows, HardSwish | layers.Add)
     if isinstance(layer, FakeInt8Weights):
         return layer.layer.use_bias  # without bias, normalisation follows and is folded into it
-    return isinstance(layer, layers.Activation | HardSwish | layers.Add | layers.Multiply)
+    return isinstance(layer, layers.Activation | HardSwish | layers.Multiply)
+
+
+def _reader(layer: layers.Layer, by_name: dict[str, layers.Layer]) -> layers.Layer | None:
+    """What adds to a normalisation of the same name, or is the activation behind it or a sum."""
+    stem, _, kind = layer.name.rpartition("_")
+    parts = ("add", "act") if kind == "bn" else ("act",)
+    return next((by_name[name] for part in parts if (name := f"{stem}_{part}") in by_name), None)
 
 
 def _copied(
