@@ -45,22 +45,23 @@ def run_command(command: Callable[[], None]) -> None:
     signal.signal(signal.SIGINT, _signalled)
     try:
         command()
-    except InputError as error:
-        _stop(str(error))
+        sys.stdout.flush()  # short output meets a closed pipe only here
     except KeyboardInterrupt:
         _interrupted()
     except BrokenPipeError:
         # Python would flush stdout once more on exit and complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
-    except OSError as error:
-        if error.filename is None and error.errno not in DISK_FULL:
-            raise
-        _stop(_described(error))
-    except Exception:
-        if signal.SIGINT not in _signals:
-            raise
-        _interrupted()
+    except Exception as error:
+        if signal.SIGINT in _signals:  # this is what a library made of it
+            _interrupted()
+        if signal.SIGTERM in _signals:
+            _end(signal.SIGTERM)
+        if isinstance(error, InputError):
+            _stop(str(error))
+        if isinstance(error, OSError) and (error.filename or error.errno in DISK_FULL):
+            _stop(_described(error))
+        raise
 
 
 def check_signals() -> None:
@@ -110,6 +111,6 @@ def _described(error: OSError) -> str:
     return f"{error.filename or 'output'}: {error.strerror}. {remedy}."
 
 
-def _stop(message: str) -> None:
+def _stop(message: str) -> NoReturn:
     print(f"error: {message}", file=sys.stderr)
     sys.exit(2)

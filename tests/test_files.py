@@ -1,5 +1,6 @@
 """Files are whole or absent."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -34,7 +35,12 @@ import os, pathlib, signal, sys
 from efld import errors, files
 def work():
     with files.workspace(pathlib.Path(sys.argv[1]), "work"):
-        os.kill(os.getpid(), signal.SIGTERM)
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+        except SystemExit:
+            if sys.argv[2] == "wrapped":
+                raise SystemError("returned a result with an exception set") from None
+            raise
 errors.run_command(work)
 """
 
@@ -53,11 +59,16 @@ def wrapped():
         os.kill(os.getpid(), signal.SIGINT)
     except KeyboardInterrupt:
         raise SystemError("returned a result with an exception set") from None
-errors.run_command({"lost": lost, "wrapped": wrapped}[sys.argv[1]])
+def refused():
+    try:
+        os.kill(os.getpid(), signal.SIGINT)
+    except KeyboardInterrupt:
+        raise errors.InputError("a file that it refuses") from None
+errors.run_command({"lost": lost, "wrapped": wrapped, "refused": refused}[sys.argv[1]])
 """
 
 
-@pytest.mark.parametrize("way", ["lost", "wrapped"])
+@pytest.mark.parametrize("way", ["lost", "wrapped", "refused"])
 def test_ctrl_c_ends_a_command_whatever_a_library_makes_of_it(way: str) -> None:
     words = [sys.executable, "-c", INTERRUPTED, way]
     done = subprocess.run(words, check=False, capture_output=True, text=True)
@@ -67,10 +78,24 @@ def test_ctrl_c_ends_a_command_whatever_a_library_makes_of_it(way: str) -> None:
     assert done.stdout == ""
 
 
-def test_a_command_that_is_terminated_cleans_up(tmp_path: Path) -> None:
-    done = subprocess.run([sys.executable, "-c", TERMINATED, str(tmp_path)], check=False)
+@pytest.mark.parametrize("way", ["plain", "wrapped"])
+def test_a_command_that_is_terminated_cleans_up(tmp_path: Path, way: str) -> None:
+    words = [sys.executable, "-c", TERMINATED, str(tmp_path), way]
+    done = subprocess.run(words, check=False, stderr=subprocess.PIPE, text=True)
     assert done.returncode == 143
+    assert "Traceback" not in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_closed_pipe_is_no_error_however_short_the_output() -> None:
+    code = "from efld import errors; errors.run_command(lambda: print('short'))"
+    words = [sys.executable, "-c", code]
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(words, check=False, stdout=write, stderr=subprocess.PIPE, text=True)
+    os.close(write)
+    assert done.returncode == 141
+    assert done.stderr == ""
 
 
 def test_records_say_their_schema(tmp_path: Path) -> None:
