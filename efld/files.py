@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,13 +30,19 @@ def whole(path: Path) -> Iterator[Path]:
         yield temporary
         temporary.replace(path)
     except OSError as error:
-        error.filename = str(path)  # the user knows this name, not the temporary one
+        if error.filename in (None, str(temporary)):
+            error.filename = str(path)  # the user knows this name, not the temporary one
         raise
     finally:
         if temporary.is_dir():
             shutil.rmtree(temporary, ignore_errors=True)
         else:
             temporary.unlink(missing_ok=True)
+
+
+def is_left_over(path: Path) -> bool:
+    """Whether `whole` gave the name: a killed command leaves such a file."""
+    return re.match(r"\.\d+\.", path.name) is not None
 
 
 @contextmanager

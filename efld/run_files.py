@@ -11,6 +11,7 @@ RUNS = Path("runs")
 PRETRAINED = Path("pretrained")  # a published model is a folder of it, with the first three files
 WEIGHTS, SPEC = "model.keras", "spec.json"
 CALIBRATION = "calibration.json"  # ranges over real faces, from which int8's scales follow
+LAST, HISTORY = "last.keras", "history.csv"  # of a training: what it resumes from; its epochs
 FILES = MappingProxyType({
     "keras": WEIGHTS,
     "onnx": "model.onnx",

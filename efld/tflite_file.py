@@ -20,7 +20,7 @@ Model = Any  # schema.ModelT, which is generated and has no types
 IDENTIFIER = b"TFL3"
 
 _OP_NAMES = {code: name for name, code in vars(schema.BuiltinOperator).items() if name[0] != "_"}
-_DTYPES = {code: name.lower() for name, code in vars(schema.TensorType).items() if name[0] != "_"}
+DTYPES = {code: name.lower() for name, code in vars(schema.TensorType).items() if name[0] != "_"}
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ def _check_references(model: Model) -> None:
         model.buffers[entry.buffer]
     for graph in model.subgraphs or ():
         for tensor in graph.tensors:
-            model.buffers[tensor.buffer], _DTYPES[tensor.type]
+            model.buffers[tensor.buffer], DTYPES[tensor.type]
         for op in graph.operators:
             op_name(model, op)
             for index in (*op.inputs, *op.outputs):
@@ -284,7 +284,7 @@ def _tensor(model: Model, raw: Any, written_by: str | None, read_by: tuple[str, 
     data = model.buffers[raw.buffer].data
     return Tensor(
         name=tensor_name(raw),
-        dtype=_DTYPES[raw.type],
+        dtype=DTYPES[raw.type],
         shape=tuple(int(side) for side in (raw.shape if raw.shape is not None else ())),
         constant=data is not None and len(data) > 0 and written_by is None,
         size_bytes=0 if data is None else len(data),

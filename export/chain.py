@@ -65,13 +65,12 @@ def stamped_spec(run: Path) -> ModelSpec:
     Raises:
         InputError: the spec names other weights than the run's.
     """
-    spec, found = ModelSpec.read(run / SPEC), files.sha256(run / WEIGHTS)
-    if spec.weights_sha256 not in ("", found):
-        raise InputError(
-            f"{run / SPEC}: is of weights {spec.weights_sha256[:12]}, {WEIGHTS} is {found[:12]}. "
-            "Restore the pair or train again."
+    spec = ModelSpec.read(run / SPEC)
+    if spec.weights_sha256:
+        files.check_sha256(
+            run / WEIGHTS, spec.weights_sha256, SPEC, "Restore the pair or train again."
         )
-    return replace(spec, weights_sha256=found)
+    return replace(spec, weights_sha256=files.sha256(run / WEIGHTS))
 
 
 def _write_onnx(weights: Path, spec: ModelSpec, path: Path) -> dict[str, int]:

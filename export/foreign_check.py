@@ -16,7 +16,7 @@ from efld.errors import InputError
 from efld.evaluate import Crops, View
 from efld.spec import CENTRE_PX
 from efld.statistics import difference
-from export.foreign_model import ForeignModel
+from export.foreign_model import ForeignModel, not_finite
 from export.foreign_spec import ORIGINS_PX, PREPROCESS, UNITS, Told
 
 FACES = 256
@@ -140,6 +140,8 @@ class _Trial:
         Raises:
             InputError: the file computes NaN or infinity.
         """
+        if not self.finite(told):
+            raise not_finite(self._foreign.path, told)
         points = self._foreign.read_as(told).placed(self.raw(told))
         return metrics.nme_percent(points, self.crops(told.box_factor).truth, told.scheme)
 

@@ -22,6 +22,14 @@ SUFFIXES = (".onnx", ".tflite")
 QUANTISED = frozenset({"int4", "int8", "uint8", "int16"})
 
 
+def not_finite(path: Path, told: Told) -> InputError:
+    """What to say of a file that computes NaN or infinity."""
+    return InputError(
+        f"{path}: computes NaN or infinity, expected numbers. Is --preprocess {told.preprocess} "
+        "right?"
+    )
+
+
 class ForeignModel:
     """A foreign file and what its user says of it: crops in, points out."""
 
@@ -76,10 +84,7 @@ class ForeignModel:
         """
         points = self.placed(self.raw(crops))
         if not np.isfinite(points).all():
-            raise InputError(
-                f"{self.path}: computes NaN or infinity, expected numbers. Is --preprocess "
-                f"{self.told.preprocess} right?"
-            )
+            raise not_finite(self.path, self.told)
         return points
 
     def raw(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -42,13 +42,13 @@ def prepare(argument: str) -> Path:
         InputError: no such run, no weights of ours in it, or a training of one's own is in the way.
     """
     folder = locate(argument)
-    if _is_pretrained(argument):
-        _refresh(PRETRAINED / argument, folder)
     if found := next(folder.glob(f"{FOREIGN}.*"), None):
         raise InputError(
             f"{found}: this run was made of a foreign file, expected one that was trained here. "
             f"Run `python -m quantize {found}` with what was said of it, and another --run."
         )
+    if _is_pretrained(argument):
+        _refresh(PRETRAINED / argument, folder)
     for name in (WEIGHTS, SPEC):
         if not (folder / name).is_file():
             raise InputError(f"{folder / name}: no such file. Run `python -m train` first.")

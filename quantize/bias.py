@@ -10,38 +10,13 @@ Source: Nagel et al. 2019, section 4.2, https://arxiv.org/abs/1906.04721.
 """
 
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from efld import tflite_file
-from quantize.layers import activations
-from quantize.weighted import Floats, Layer, layers
+from quantize.weighted import Floats, Layer
 
 SAME = 0  # in Padding of the .tflite schema
-
-
-def corrected(fp32: Path, int8: Path, crops: NDArray[Any], out: Path) -> None:
-    """Writes `int8` with corrected biases to `out`; both may be the same file.
-
-    Args:
-        fp32: the file that `int8` was made from.
-        crops: `(pictures, input_px, input_px, channels)`, in the input range of the graph.
-    """
-    made = tflite_file.read(int8)
-    correct(layers(made, tflite_file.read(fp32)), means(fp32, crops))
-    tflite_file.write(made, out)
-
-
-def means(fp32: Path, crops: NDArray[Any]) -> dict[str, Floats]:
-    """The mean of everything that a float file computes, by tensor name, without the batch."""
-    sums: dict[str, Floats] = {}
-    for tensors in activations(fp32, crops):
-        for name, values in tensors.items():
-            sums[name] = sums.get(name, np.float64(0)) + values[0].astype(np.float64)
-    return {name: total / len(crops) for name, total in sums.items()}
 
 
 def correct(layers: Iterable[Layer], means: Mapping[str, Floats]) -> None:

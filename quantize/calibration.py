@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from efld import evaluate
 from efld.corrupt import UNCHANGED, Condition
-from efld.data.datasets import hold_out, refuse_test
+from efld.data.datasets import hold_out, refuse_test, training_faces
 from efld.data.faces import Face
 from efld.errors import InputError
 from efld.evaluate import Crops, View
@@ -22,6 +22,7 @@ from quantize.layers import activations
 
 HELD_OUT_SHARE = 0.2  # of the training faces: they choose the method, and calibrate nothing
 HELD_OUT_FACES = 400  # at most
+RENDERED_SHARE = 2  # rendered training faces for each that calibrates
 BINS = 2048  # of a histogram: eight for each int8 step
 INT8_STEPS = 255
 
@@ -98,6 +99,21 @@ def pick(faces: Sequence[Face], test_ids: Iterable[str], count: int, seed: int) 
     draw = random.Random(seed)
     chosen = draw.sample(kept, min(count, len(kept)))
     return CalibrationFaces(chosen, draw.sample(held_out, min(HELD_OUT_FACES, len(held_out))))
+
+
+def faces_for(
+    root: Path | None, split: str, test_ids: Iterable[str], count: int, seed: int
+) -> CalibrationFaces:
+    """A dataset's training faces, kept apart from those that measure the result.
+
+    Args:
+        split: that measures; "train" and "all" hold the training faces by their nature.
+        test_ids, count, seed: as in `pick`.
+    """
+    # Rendering takes time, and one rendered face is as good as another.
+    limit = RENDERED_SHARE * count if root is None else None
+    apart = () if split in ("train", "all") else test_ids
+    return pick(training_faces(root, limit), apart, count, seed)
 
 
 # A detector's box is off; ranges from exact boxes alone do not hold there.

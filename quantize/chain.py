@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from efld import files, runtime, tflite_file
-from efld.data.datasets import training_faces
 from efld.errors import InputError, StepError
 from efld.evaluate import Crops
 from efld.run_files import CALIBRATION, FILES, QUANTIZE
@@ -40,7 +39,6 @@ SEARCH, PLOT = "search", "quantize.svg"
 TOOLS = ("ai-edge-quantizer", "ai-edge-litert")
 MAX_NME_DROP = 0.05  # points of NME, percent
 LAYER_PICTURES = 16
-RENDERED_SHARE = 2  # rendered training faces for each that calibrates
 
 
 @dataclass(frozen=True)
@@ -142,7 +140,7 @@ class _Job:
         maker.write(sample, planned, summed[next(iter(summed))])
         context = {
             "fp32_sha256": files.sha256(self.fp32.path),
-            "held_out": list(held_out.crops.ids),
+            "held_out": held_out.crops.sha256,
             "ranges": summed,
             "sample_sha256": files.sha256(sample),  # changes with the tools and their use
         }
@@ -208,16 +206,17 @@ def _check_same_faces(run: Path, exported: dict[str, Any], given: dict[str, Any]
 
 
 def _faces(evaluation: Evaluation, crops: Crops, options: Options) -> CalibrationFaces:
-    # Splits that hold the training faces by their nature cannot be kept apart from them.
-    test_ids = () if evaluation.used_split in ("train", "all") else crops.ids
-    # Rendering takes time, and one rendered face is as good as another.
-    limit = RENDERED_SHARE * options.calibration_faces if evaluation.root is None else None
-    training = training_faces(evaluation.root, limit)
-    found = calibration.pick(training, test_ids, options.calibration_faces, options.seed)
+    found = calibration.faces_for(
+        evaluation.root,
+        evaluation.used_split,
+        crops.ids,
+        options.calibration_faces,
+        options.seed,
+    )
     if not found.calibrate or not found.choose:
         raise InputError(
-            f"{evaluation.root}: {len(training)} training faces, expected some to calibrate on and "
-            "some to choose by. Give a larger dataset."
+            f"{evaluation.root}: {len(found.calibrate)} training faces to calibrate on and "
+            f"{len(found.choose)} to choose by, expected some of either. Give a larger dataset."
         )
     return found
 

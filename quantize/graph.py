@@ -16,7 +16,6 @@ CONVERSIONS = frozenset({"QUANTIZE", "DEQUANTIZE"})
 OUTPUT_AXIS = {"CONV_2D": 0, "DEPTHWISE_CONV_2D": 3, "FULLY_CONNECTED": 0, "TRANSPOSE_CONV": 0}
 _WEIGHTS_INPUT = 1  # of all four; what TRANSPOSE_CONV counts as 0 is a shape
 
-_DTYPES = {code: name.lower() for name, code in vars(schema.TensorType).items() if name[0] != "_"}
 _ACTIVATIONS = {
     code: name
     for name, code in vars(schema.ActivationFunctionType).items()
@@ -123,7 +122,7 @@ def _value(model: Model, index: int, raw: Any) -> Value:
     quantized = raw.quantization
     scales = None if quantized is None else quantized.scale
     zeros = None if quantized is None else quantized.zeroPoint
-    dtype = _DTYPES[raw.type]
+    dtype = tflite_file.DTYPES[raw.type]
     shape = tuple(int(side) for side in (raw.shape if raw.shape is not None else ()))
     return Value(
         index=index,

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from efld import tflite_file
 from efld.tflite_file import Model
+from quantize.weighted import FLOAT32, constant
 
 LEVELS = 127  # int8 without -128, so that a channel's sign costs nothing
 
@@ -32,9 +33,9 @@ class Rounding:
     def _weights(self) -> dict[str, Floats]:
         model = tflite_file.read(self.fp32)
         return {
-            tflite_file.tensor_name(tensor): _values(model, tensor, np.float32)
+            tflite_file.tensor_name(tensor): constant(model, tensor)
             for tensor in model.subgraphs[0].tensors
-            if tensor.type == 0 and model.buffers[tensor.buffer].data is not None
+            if tensor.type == FLOAT32 and model.buffers[tensor.buffer].data is not None
         }
 
     @functools.cached_property
@@ -66,11 +67,6 @@ def _dequantized(made: Model) -> Iterator[Any]:
             per_channel = len(scales) == tensor.shape[tensor.quantization.quantizedDimension]
             if made.buffers[tensor.buffer].data is not None and per_channel:
                 yield tensor
-
-
-def _values(model: Model, tensor: Any, dtype: type) -> NDArray[Any]:
-    data = np.asarray(model.buffers[tensor.buffer].data, np.uint8)
-    return np.frombuffer(data.tobytes(), dtype).reshape(tensor.shape)
 
 
 def best(weights: Floats, axis: int) -> tuple[NDArray[np.int8], Floats]:

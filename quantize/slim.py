@@ -8,31 +8,26 @@ from numpy.typing import NDArray
 from efld import tflite_file
 from efld.tflite_file import Model
 from quantize.audit.scales import COARSE_SHARE, FEW_STEPS, LARGEST_STEP
+from quantize.graph import CONVERSIONS
 from quantize.rounding import best
 from quantize.weighted import Layer
 
 LEAST_STEPS = 8  # of 127, for any channel that has weights at all
 
 
-def share_scales(layers: Iterable[Layer]) -> list[str]:
+def share_scales(layers: Iterable[Layer]) -> None:
     """Gives a layer one scale for all its output channels where none loses much by it.
 
     A scale for each channel costs 8 bytes of it: the weights' and the bias's. It is needed where
     channels differ in size: a layer keeps its scales when the common one would leave a tenth of the
     channels fewer than 16 of 127 steps, or any of them fewer than 8. Dense layers keep them, too:
     they write the landmarks, and their scales are few beside their weights.
-
-    Returns:
-        Names of the layers' outputs that now have one scale.
     """
-    shared = []
     for layer in layers:
         several = len(layer.stored.quantization.scale) > 1
         if several and layer.kind != "FULLY_CONNECTED" and _alike(_largest(layer)):
             whole, scales = best(layer.weights.reshape(1, -1).astype(np.float32), 0)
             layer.set_scale(scales[0], whole)
-            shared.append(layer.name)
-    return shared
 
 
 def _largest(layer: Layer) -> NDArray[np.float64]:
@@ -57,7 +52,7 @@ def shorten_names(model: Model) -> None:
     graph = model.subgraphs[0]
     named = {*map(int, graph.inputs), *map(int, graph.outputs)}
     for op in graph.operators:
-        if tflite_file.op_name(model, op) not in ("QUANTIZE", "DEQUANTIZE"):
+        if tflite_file.op_name(model, op) not in CONVERSIONS:
             named.update(map(int, op.outputs))
     for i, tensor in enumerate(graph.tensors):
         if i not in named:

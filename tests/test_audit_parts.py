@@ -3,6 +3,7 @@
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -77,6 +78,15 @@ def test_int8_without_calibration_ids_is_a_fault_of_ours(tmp_path: Path) -> None
 
 def test_a_spec_that_its_graph_does_not_fit_is_a_fault(model: Model, tmp_path: Path) -> None:
     spec = replace(source().fp32.spec, scheme="98", calibration=source().ids)
+    tflite_file.set_spec(model, spec)
+    assert faults(look(model, tmp_path / NAME)) == {"wrong-metadata"}
+
+
+@pytest.mark.parametrize("change", [{"input_px": 64}, {"channels": "rgb"}])
+def test_a_spec_of_another_input_is_a_fault_and_no_crash(
+    model: Model, tmp_path: Path, change: dict[str, Any]
+) -> None:
+    spec = replace(source().fp32.spec, calibration=source().ids, **change)
     tflite_file.set_spec(model, spec)
     assert faults(look(model, tmp_path / NAME)) == {"wrong-metadata"}
 

@@ -162,8 +162,14 @@ def test_a_backbone_of_another_width_is_refused(tmp_path: Path) -> None:
 
 
 def test_weights_of_a_run_have_a_backbone_already() -> None:
-    with pytest.raises(InputError, match=r"has a backbone already: leave out --backbone"):
+    with pytest.raises(InputError, match=r"has a backbone already: give --backbone ''"):
         TrainConfig(init="a.keras", backbone="b.keras")
+
+
+def test_weights_of_b0_are_not_taken_for_those_of_lite0() -> None:
+    state = dict(lite0()) | {"_blocks.0._se_reduce.weight": np.zeros((8, 32, 1, 1), np.float32)}
+    with pytest.raises(InputError, match=r"x.pth: has squeeze-excite, as EfficientNet-B0 does"):
+        list(imagenet.layers_of(state, Path("x.pth")))
 
 
 def test_a_file_that_is_not_lite0_says_what_it_lacks() -> None:

@@ -194,7 +194,7 @@ def contents(folder: Path) -> dict[str, str]:
 
 def test_weights_of_another_training_are_refused(copy: Path) -> None:
     ModelSpec(model="tiny", input_px=32, weights_sha256="0" * 64).write(copy / "spec.json")
-    with pytest.raises(InputError, match="is of weights 000000000000"):
+    with pytest.raises(InputError, match=r"expected 00000000 as in spec.json beside it"):
         chain.stamped_spec(copy)
 
 
@@ -239,6 +239,15 @@ def test_a_training_run_is_never_overwritten(pretrained: Path) -> None:
         run_folder.prepare("efld-small")
     assert run_folder.prepare("runs/efld-small/") == mine
     assert (mine / "model.keras").read_bytes() == b"mine"
+
+
+def test_a_foreign_run_of_a_pretrained_name_keeps_its_files(pretrained: Path) -> None:
+    foreign = Path("runs/efld-small")
+    foreign.mkdir(parents=True)
+    (foreign / "source.onnx").touch()
+    with pytest.raises(InputError, match=r"source\.onnx: this run was made of a foreign file"):
+        run_folder.prepare("efld-small")
+    assert [path.name for path in foreign.iterdir()] == ["source.onnx"]
 
 
 def test_an_unknown_run_lists_what_there_is(pretrained: Path) -> None:

@@ -13,7 +13,7 @@ from efld.data import datasets
 from efld.errors import InputError
 from export import run_folder
 from export.chain import Evaluation
-from quantize import chain
+from quantize import calibration, chain
 from tests import tiny_run
 
 RENDERED = Evaluation(None, "common")
@@ -30,7 +30,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     training = datasets.training_faces(root)[::-1][:40]
     tests = datasets.open_faces(root, "common")
     monkeypatch.setattr("export.chain.open_faces", lambda *_: tests)
-    monkeypatch.setattr(chain, "training_faces", lambda *_: training)
+    monkeypatch.setattr(calibration, "training_faces", lambda *_: training)
     record = run_files.EXPORT.read(run)
     record["data"] |= {"root": datasets.label(None)}
     run_files.EXPORT.write(run, record)

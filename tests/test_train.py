@@ -43,7 +43,7 @@ def history(run: Path) -> list[dict[str, str]]:
 
 
 def test_a_negative_number_of_faces_is_refused() -> None:
-    with pytest.raises(InputError, match=r"faces=-3: expected a number from 0 \(all\)"):
+    with pytest.raises(InputError, match=r"faces=-3: expected a number from 0"):
         changed(PRESETS["smoke"], {"faces": -3})
 
 
@@ -192,6 +192,24 @@ def test_an_existing_run_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "history.csv").exists()
 
 
+def test_a_run_is_not_emptied_of_what_it_begins_with(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    loop.begin(TrainConfig(), run)
+    config = TrainConfig(init=str(run / "model.keras"))
+    with pytest.raises(InputError, match=r"begins with and --overwrite would remove\. Give anoth"):
+        loop.check_run(config, run, resume=False, overwrite=True)
+
+
+def test_a_run_may_be_a_link(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    run = tmp_path / "run"
+    run.symlink_to("disk")
+    loop.begin(TrainConfig(), run)
+    (run / "tensorboard").mkdir()
+    loop.begin(TrainConfig(), run)
+    assert [path.name for path in (tmp_path / "disk").iterdir()] == ["config.json"]
+
+
 @pytest.mark.parametrize("overwrite", [False, True])
 def test_a_folder_that_is_no_run_is_never_emptied(tmp_path: Path, overwrite: bool) -> None:
     (tmp_path / "diary.txt").write_text("mine")
@@ -273,6 +291,9 @@ def test_a_config_is_its_command() -> None:
     [
         ({"epochs": 0}, "epochs=0: expected a number above 0"),
         ({"validation": 1.0}, "validation=1.0: expected a number from 0 to below 1"),
+        ({"validation": 0.0}, "validation=0: expected a share above 0"),
+        ({"seed": -1}, "seed=-1: expected a number from 0"),
+        ({"shape": 30.0}, "shape=30.0: expected a probability, 0 to 1"),
     ],
 )
 def test_impossible_choices_are_refused(choices: dict[str, float], message: str) -> None:

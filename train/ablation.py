@@ -140,7 +140,7 @@ def train_row(config: TrainConfig, run: Path) -> None:
         from train import loop
     begun = (run / run_files.CONFIG.file).exists()
     loop.check_run(config, run, resume=begun, overwrite=False)
-    if not (run / run_files.WEIGHTS).exists():
+    if not (run / run_files.SPEC).exists():  # written last
         loop.train(config, run, resume=begun, overwrite=False, say=lambda _: None)
 
 

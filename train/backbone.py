@@ -49,7 +49,7 @@ def backbone_of(weights: Path, model: str) -> Backbone:
     if backbone.model != model:
         raise InputError(
             f"{weights}: is the backbone of {backbone.model}, and the model is {model}. Give "
-            f"--model {backbone.model}, or leave out --backbone."
+            f"--model {backbone.model}, or --backbone ''."
         )
     return backbone
 

@@ -52,9 +52,12 @@ class TrainConfig:
         if self.rounding not in ROUNDINGS:
             raise InputError(f"rounding={self.rounding!r}: expected {' or '.join(ROUNDINGS[1:])}.")
         if self.init and self.backbone:
-            raise InputError(f"init={self.init!r} has a backbone already: leave out --backbone.")
-        if self.faces < 0:
-            raise InputError(f"faces={self.faces}: expected a number from 0 (all).")
+            raise InputError(f"init={self.init!r} has a backbone already: give --backbone ''.")
+        for name in ("faces", "seed"):
+            if getattr(self, name) < 0:
+                raise InputError(f"{name}={getattr(self, name)}: expected a number from 0.")
+        if self.validation == 0:
+            raise InputError("validation=0: expected a share above 0: they say how well it learns.")
         for name in ("extra_share", "warmup", "average", "validation"):
             if not 0 <= getattr(self, name) < 1:
                 raise InputError(

@@ -37,6 +37,8 @@ class Data:
 
 def load(config: TrainConfig, say: Say) -> Data:
     """Reads the training faces and holds some out for validation. Never opens a test face."""
+    earlier = begun_with(Path(config.init)) if config.init else None
+    below = backbone_of(Path(config.backbone), config.model) if config.backbone else None
     root, extras = Path(config.data) if config.data else None, [*map(Path, config.extra)]
     faces, name = _usable(root, config, config.faces or None)
     names = [name]
@@ -51,14 +53,12 @@ def load(config: TrainConfig, say: Say) -> Data:
     say(f"{' + '.join(names)}; {len(held)} held out for validation")
     terms = datasets.all_terms([root, *extras])
     model = config.model
-    if config.init:
-        earlier = begun_with(Path(config.init))
+    if earlier:
         names = list(dict.fromkeys([*names, *earlier.data]))
         terms = datasets.united([terms, earlier.licence])
         if earlier.model == model + SUFFIX:
             model = earlier.model
-    if config.backbone:
-        below = backbone_of(Path(config.backbone), config.model)
+    if below:
         names.append(below.data)
         terms = datasets.united([terms, below.licence])
     return Data(sources, regions_of(held, config), model, tuple(names), terms)

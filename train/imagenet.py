@@ -50,7 +50,13 @@ def main(argv: Sequence[str], say: "Say") -> None:
     given = parser().parse_args(argv)
     backbone = efficientnet_lite.backbone(1.0, 1.0)
     for name, arrays in layers_of(state_of(given.weights), given.weights):
-        backbone.get_layer(name).set_weights(arrays)
+        try:
+            backbone.get_layer(name).set_weights(arrays)
+        except ValueError as error:
+            raise InputError(
+                f"{given.weights}: {name} is of another size ({one_line(error)}). Expected weights "
+                "of Lite0."
+            ) from None
     path = given.out / run_files.WEIGHTS
     with files.whole(path) as temporary:
         backbone.save(temporary)
@@ -95,6 +101,10 @@ def layers_of(state: Arrays, path: Path) -> Iterator[tuple[str, list[NDArray[np.
     Raises:
         InputError: an array is not there.
     """
+    if any("_se_" in name for name in state):
+        raise InputError(
+            f"{path}: has squeeze-excite, as EfficientNet-B0 does. Expected weights of Lite0."
+        )
     try:
         stem = _convolution(state["_conv_stem.weight"])
         if stem.shape[2] != FULL_STEM:

@@ -11,7 +11,7 @@ import keras
 from tensorboard.summary import Writer
 from tqdm import tqdm
 
-from efld import files
+from efld import files, run_files
 from efld.errors import check_signals
 from train.config import TrainConfig
 
@@ -38,7 +38,7 @@ class Journal(keras.callbacks.Callback):
         super().__init__()
         self.run = run
         self.config = config
-        self.rows = kept_rows(run / "history.csv", done)
+        self.rows = kept_rows(run / run_files.HISTORY, done)
         self.done = done
 
     def on_train_begin(self, logs: Any = None) -> None:
@@ -71,7 +71,7 @@ class Journal(keras.callbacks.Callback):
             "images_per_s": self.config.batch * self.config.epoch_steps / seconds,
             "seconds": seconds,
         }
-        with files.whole(self.run / "last.keras") as temporary:
+        with files.whole(self.run / run_files.LAST) as temporary:
             self.model.save(temporary)
         self._write_row(epoch + 1, record)
         self._plot(epoch + 1, record)
@@ -89,7 +89,7 @@ class Journal(keras.callbacks.Callback):
         writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
         writer.writeheader()
         writer.writerows(self.rows)
-        with files.whole(self.run / "history.csv") as temporary:
+        with files.whole(self.run / run_files.HISTORY) as temporary:
             temporary.write_text(text.getvalue())
 
     def _plot(self, epoch: int, record: dict[str, float]) -> None:

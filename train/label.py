@@ -15,7 +15,6 @@ of HELEN and YouTube Faces what is above 2.5 looks worse than the rest: hands be
 glasses, faces turned away.
 """
 
-import re
 import shlex
 import time
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
@@ -50,7 +49,6 @@ LIMIT_PERCENT = finder.SURE_PERCENT
 MARGIN = 2.0  # the written square's side over the longer side of the landmarks: augmentation's room
 LARGEST_PX = 256
 RECORDING = 0.05  # share of the time that may go into writing the record
-LEFT_BY_A_KILLED_RUN = re.compile(r"\.\d+\.")  # how `files.whole` begins its temporary names
 
 HELP = f"""Landmarks for pictures, by a model of your own, for a smaller one to learn from.
 
@@ -265,7 +263,7 @@ def opened(
     out: Path = given.out
     record = Record(out / LABELS, _head(given, model, scout, terms))
     held = list(out.iterdir()) if out.exists() else []
-    left = [path for path in held if LEFT_BY_A_KILLED_RUN.match(path.name)]
+    left = [path for path in held if files.is_left_over(path)]
     if record.path in held:
         earlier = files.read_json(record.path, LABELS_SCHEMA, "python -m train label")
         record.pictures = earlier.pop("pictures", {})

@@ -32,7 +32,7 @@ def train(config: TrainConfig, run: Path, *, resume: bool, overwrite: bool, say:
     check_run(config, run, resume=resume, overwrite=overwrite)
     data = load(config, say)
     keras.utils.set_random_seed(config.seed)
-    if resume and (run / "last.keras").exists():
+    if resume and (run / run_files.LAST).exists():
         model = restored(run)
     else:
         model = compiled(config, data)
@@ -95,6 +95,12 @@ def check_run(config: TrainConfig, run: Path, *, resume: bool, overwrite: bool) 
         raise InputError(f"{run}: is not empty and not a run (no {path.name}). Give another --run.")
     if path.exists() and not (resume or overwrite):
         raise InputError(f"{run}: this run exists. Give --resume, --overwrite, or another --run.")
+    begins_with = config.init or config.backbone
+    if overwrite and begins_with and run.absolute() in Path(begins_with).absolute().parents:
+        raise InputError(
+            f"{run}: holds {begins_with}, which the run begins with and --overwrite would remove. "
+            "Give another --run."
+        )
     if resume and (changes := config.changes(earlier := TrainConfig.read(run))):
         before = flat(earlier)
         listed = ", ".join(f"{name}: {before[name]} -> {new}" for name, new in changes.items())
@@ -105,9 +111,12 @@ def check_run(config: TrainConfig, run: Path, *, resume: bool, overwrite: bool) 
 
 
 def begin(config: TrainConfig, run: Path) -> None:
-    """Empties the run's folder and writes its config."""
-    if run.exists():
-        shutil.rmtree(run)
+    """Empties the run's folder, which may be a link, and writes its config over the earlier one."""
+    for old in run.iterdir() if run.exists() else ():
+        if old.is_dir() and not old.is_symlink():
+            shutil.rmtree(old)
+        elif old.name != run_files.CONFIG.file:
+            old.unlink()
     config.write(run, config.command(), versions())
 
 
@@ -187,7 +196,7 @@ def start_from(model: keras.Model, weights: Path) -> None:
 
 def restored(run: Path) -> keras.Model:
     """The state after the last finished epoch: weights, optimizer, averages, step count."""
-    path = run / "last.keras"
+    path = run / run_files.LAST
     try:
         return keras.models.load_model(path)
     except (ValueError, OSError, KeyError) as error:

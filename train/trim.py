@@ -66,10 +66,14 @@ class Bench:
     scheme: str
 
     def trial(self, share: float) -> Trial:
-        cut = trimmed(self.model, self.found, least(self.found, share)) if share else self.model
+        """What is left without `share` of the channels, or a little less: blocks stay full."""
+        kept = least(self.found, share)
+        every = sum(len(one.worth) for one in self.found.values())
+        left_out = 1 - sum(map(len, kept.values())) / every
+        cut = trimmed(self.model, self.found, kept) if left_out else self.model
         found = [np.asarray(cut(batch, training=False)) for batch in batches(self.held.images)]
         errors = metrics.nme_percent(np.concatenate(found), self.held.truth, self.scheme)
-        return Trial(share, cut, float(errors.mean()))
+        return Trial(left_out, cut, float(errors.mean()))
 
 
 def parse(argv: Sequence[str]) -> Namespace:
@@ -124,7 +128,8 @@ def check_free(out: Path) -> None:
         InputError: a folder that holds something else than an earlier result.
     """
     files.check_writable(out / run_files.TRIM.file)
-    if out.exists() and any(out.iterdir()) and not (out / run_files.TRIM.file).exists():
+    found = [path for path in out.iterdir() if not files.is_left_over(path)] if out.exists() else []
+    if found and not (out / run_files.TRIM.file).exists():
         raise InputError(
             f"{out}: is not empty and has no {run_files.TRIM.file}. Give another --out."
         )
@@ -136,6 +141,8 @@ def prepared(given: Namespace) -> tuple[Bench, ModelSpec]:
     if not weights.is_file():
         raise InputError(f"{weights}: no such file. Expected runs/NAME or pretrained/NAME.")
     spec = ModelSpec.read(given.run / run_files.SPEC)
+    if spec.weights_sha256:
+        files.check_sha256(weights, spec.weights_sha256, run_files.SPEC, "Restore the pair.")
     model = keras.models.load_model(weights)
     faces, _ = datasets.fitting(datasets.training_faces(given.data), spec.scheme)
     kept, held = datasets.hold_out(faces, TrainConfig().validation)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from efld.data.reshape import reshape
+from efld.errors import InputError
 from efld.geometry import Picture, Points
 
 
@@ -28,6 +29,11 @@ class Augmentation:
     noise: Annotated[float, "probability of noise"] = 0.3
     occlusion: Annotated[float, "probability of an occluding box"] = 0.35
     shape: Annotated[float, "probability of a warp towards another face's shape"] = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("mirror", "light", "blur", "noise", "occlusion", "shape"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise InputError(f"{name}={getattr(self, name)}: expected a probability, 0 to 1.")
 
 
 @dataclass(frozen=True)

@@ -91,7 +91,8 @@ def faces_for(
         InputError: as `open_faces`, or all of them calibrated it.
     """
     if root is None:
-        split, faces = "common", open_faces(None, "common", count)
+        split = split or "common"
+        faces = open_faces(None, split, count)
     else:
         split = split or ("train" if has_split(root) else "all")
         known = set(spec.calibration)

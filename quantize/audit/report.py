@@ -125,6 +125,8 @@ def _seen(path: Path, graph: Graph, spec: ModelSpec | None, options: Options) ->
     fed = spec or pictures.foreign_spec(graph)
     if fed is None:
         return _unseen("it carries no spec, and its graph does not tell its input range")
+    if sorted(graph.values[graph.inputs[0]].shape) != sorted(fed.input_shape):
+        return _unseen("its spec tells of another input than its graph has")
     say("running it on pictures")
     faces, words = pictures.faces_for(fed, options.data, options.split)
     if spec is None:

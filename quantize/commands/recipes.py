@@ -8,14 +8,13 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from efld import files, runtime
-from efld.data.datasets import label, training_faces
+from efld.data.datasets import label
 from efld.errors import InputError, say
 from efld.run_files import FILES
 from export import run_folder
 from export.chain import Evaluation
 from export.steps import Reference
 from quantize import calibration, recipes_table
-from quantize.chain import RENDERED_SHARE
 from quantize.commands import flags
 from quantize.recipes_table import Point, Recipes
 
@@ -93,13 +92,13 @@ def _opened(folder: Path, given: Namespace, work: Path) -> tuple[Recipes, Refere
     """The run, and the faces that measure."""
     fp32 = runtime.load(folder / FILES["fp32"])
     measured = Evaluation(given.data, given.split).crops(fp32.spec) if given.split else None
-    # Splits that hold the training faces by their nature cannot be kept apart from them.
-    apart = measured is not None and given.split not in ("train", "all")
-    limit = RENDERED_SHARE * given.calibration_faces if given.data is None else None
-    faces = calibration.pick(
-        training_faces(given.data, limit), measured.ids if measured and apart else (),
-        given.calibration_faces, given.seed,
-    )  # fmt: skip
+    faces = calibration.faces_for(
+        given.data,
+        given.split,
+        measured.ids if measured else (),
+        given.calibration_faces,
+        given.seed,
+    )
     held_out = Reference.of(fp32, calibration.cut(faces.choose, fp32.spec))
     made = {
         "float16": folder / FILES["fp16"],

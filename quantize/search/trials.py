@@ -59,9 +59,9 @@ class Trials:
     def key(self, plan: Plan) -> str:
         return digest([sorted(self.graph.names[i] for i in plan.floats), plan.method])
 
-    def make(self, plan: Plan, path: Path, whys: Mapping[int, Why] | None = None) -> Path:
+    def make(self, plan: Plan, path: Path) -> Path:
         """Writes the int8 file of a plan."""
-        self.maker.write(path, self.planned(plan, whys or {}), self.ranges[plan.method])
+        self.maker.write(path, self.planned(plan, {}), self.ranges[plan.method])
         return path
 
     def planned(self, plan: Plan, whys: Mapping[int, Why]) -> list[FloatOp]:
