@@ -11,6 +11,9 @@ READY  := .venv/.ready
 FILES  := fp32.tflite fp16.tflite int8.tflite $(if $(filter host,$(DEVICE)),onnx)   # ratios are to the first
 # Anything but host, emulated and android is the serial number of a device.
 BENCH  := $(if $(filter host emulated android,$(DEVICE)),$(DEVICE),android --serial $(DEVICE))
+# .arm is for emulated processors, and for phones without Google's runner.
+GOOGLE := $(if $(filter emulated,$(DEVICE)),,$(EFLD_BENCHMARK_MODEL))
+ARM    := $(if $(filter host,$(DEVICE))$(GOOGLE),,.arm/.ready)
 PRESET := $(if $(DATA),300w,synthetic)
 # A zoo name or a run's name; both live in runs/.
 RUN    := $(if $(wildcard $(MODEL)/.),$(MODEL),runs/$(notdir $(MODEL)))
@@ -63,7 +66,7 @@ export: $(READY)    ## MODEL -> ONNX -> TFLite float32, float16, int8, each veri
 	@$(PYTHON) -m export $(MODEL) $(ON) >/dev/null   # quantize prints the whole table
 	@$(PYTHON) -m quantize $(MODEL) $(ON)
 
-bench: $(READY) $(if $(filter host,$(DEVICE)),,.arm/.ready)    ## size and speed of MODEL's files on DEVICE
+bench: $(READY) $(ARM)    ## size and speed of MODEL's files on DEVICE
 	@test -f $(RUN)/model.int8.tflite || \
 	  { echo "error: $(RUN): no model.int8.tflite. Run make export MODEL=$(MODEL) first."; exit 2; }
 	$(PYTHON) -m benchmark $(BENCH) $(FILES:%=$(RUN)/model.%) $(FLAGS)

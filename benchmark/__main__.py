@@ -87,8 +87,11 @@ def _named(argv: list[str]) -> str:
 
 def _check_json(where: str | None) -> None:
     """Refuses a bad place before the measurement, not after it."""
-    if where not in (None, STDOUT) and (Path(str(where)).suffix != ".json" or Path(where).is_dir()):
+    if where is None or where == STDOUT:
+        return
+    if Path(where).suffix != ".json":
         raise InputError(f"--json {where!r}: expected a file *.json to write to, or - for stdout.")
+    files.check_writable(Path(where))
 
 
 def _report(outcome: Outcome, where: str | None) -> None:

@@ -1,6 +1,5 @@
 """The page of a report: one file that needs no network, the same bytes for the same report."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -56,12 +55,11 @@ def check(path: Path) -> None:
     """Refuses a bad place, or a missing library, before the measurement and not after it.
 
     Raises:
-        InputError: not *.html, a folder, no folder to lie in, or no jinja2 or matplotlib.
+        InputError: not *.html, no file can be made there, or no jinja2 or matplotlib.
     """
-    if path.suffix != ".html" or path.is_dir():
+    if path.suffix != ".html":
         raise InputError(f"{path}: expected a file *.html to write to.")
-    if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
-        raise InputError(f"{path}: {path.parent} is no folder to write to. Make it first.")
+    files.check_writable(path)
     if (library := missing()) is not None:
         raise InputError(
             f"{path}: {library} is not installed, expected for a page. "

@@ -11,6 +11,7 @@ import numpy as np
 
 from benchmark.accuracy import NORMALISER, Group, Result, Ruler, flags_of, groups, labels, poses
 from efld import attributes, metrics, statistics
+from efld.data import datasets
 from efld.data.faces import TEST_PARTS, Face
 from efld.metrics import PoseGrid
 from efld.statistics import LEVEL, Interval, interval
@@ -27,6 +28,11 @@ def record_name(data: str, split: str, normaliser: str) -> str:
     """What a run's record and its page are called: other faces get a name of their own."""
     words = [Path(data).name, split, *([] if normaliser == NORMALISER else [normaliser])]
     return "-".join(["accuracy", *re.findall(r"\w+", " ".join(words).lower())])
+
+
+def terms(data: Path | None) -> str:
+    """What a report says of a dataset's terms; the embedded faces have none to respect."""
+    return datasets.terms(data) if data else ""
 
 
 @dataclass(frozen=True, eq=False)

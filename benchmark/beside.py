@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from benchmark import accuracy, host
+from benchmark import accuracy, accuracy_report, host
 from benchmark.accuracy import Result, Ruler
 from benchmark.accuracy_report import Report
 from benchmark.host import Host, Latency
@@ -121,6 +121,7 @@ def measure(
     Raises:
         InputError: whatever `open_peers`, `accuracy.measure` and `host.measure` refuse.
     """
+    host.check([*paths, *peers], (threads,), seconds)
     others = open_peers(peers, peer_specs)
     models, ruler = [*map(load, paths), *others], Ruler()
     faces = datasets.open_faces(data, split)
@@ -131,7 +132,7 @@ def measure(
         command=command,
         data=datasets.source(data),
         split=split,
-        terms=datasets.terms(data),
+        terms=accuracy_report.terms(data),
         ruler=ruler,
         faces=faces,
         results=errors,

@@ -36,7 +36,7 @@ def measure(run: Path, data: Path, command: str, name: str | None = None) -> dic
         name: what it is published as; None = the model's name in the zoo.
 
     Raises:
-        InputError: an artefact or a split is missing.
+        InputError: an artefact, a split, or the record of how the weights were made is missing.
     """
     if name is not None and (name in ("", "..") or Path(name).name != name):
         raise InputError(f"--name {name!r}: expected a name such as efld-small, not a path.")
@@ -44,6 +44,8 @@ def measure(run: Path, data: Path, command: str, name: str | None = None) -> dic
     for path in paths:
         if not path.is_file():
             raise InputError(f"{path}: no such file. Run export and quantize on {run} first.")
+    spec, quantized = ModelSpec.read(run / SPEC), QUANTIZE.read(run)
+    training = _training(run, PRETRAINED / (name or spec.model), spec)
     models = [load(path) for path in paths]
     rows = {
         split: [asdict(result.row) for result in accuracy.measure(models, open_faces(data, split))]
@@ -52,14 +54,12 @@ def measure(run: Path, data: Path, command: str, name: str | None = None) -> dic
     for row in (row for split in rows.values() for row in split):
         row["file"] = Path(row["file"]).name
     speed = host.measure([path for path in paths if path.suffix == ".tflite"], starts=1)
-    quantized = QUANTIZE.read(run)
-    spec = ModelSpec.read(run / SPEC)
     return {
         "schema": SCHEMA,
         "name": name or spec.model,
         "command": command,
         "spec": asdict(spec),
-        **_training(run, PRETRAINED / (name or spec.model), spec),
+        **training,
         "calibration": quantized["calibration_data"],
         "normaliser": accuracy.NORMALISER,
         "accuracy": rows,
@@ -79,6 +79,12 @@ def _training(run: Path, published: Path, spec: ModelSpec) -> dict[str, Any]:
             return {"training": earlier["training"], "seed": earlier["seed"]}
     if (run / TRIM.file).exists():
         return _trimming(TRIM.read(run))
+    if not (run / CONFIG.file).exists():
+        raise InputError(
+            f"{run}: nothing says how its weights were made, expected {CONFIG.file} of a training, "
+            f"or {published / RECORD} of the same weights. Give the folder of the training, or "
+            "--name of the published model that it is a copy of."
+        )
     record = CONFIG.read(run)
     training = {"command": record["command"], "versions": record["versions"]}
     return {"training": training, "seed": record["config"]["seed"]}

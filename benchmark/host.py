@@ -111,7 +111,7 @@ def measure(
     Raises:
         InputError: a file that cannot run here, or a number out of range.
     """
-    _check(paths, threads, seconds)
+    check([*paths, *peers], threads, seconds, starts)
     load_average = os.getloadavg()[0]
     named = [*((path, False) for path in paths), *((path, True) for path in peers)]
     entries = [_open(path, peer, count, seed) for count in threads for path, peer in named]
@@ -139,9 +139,21 @@ def measure(
     )
 
 
-def _check(paths: Sequence[Path], threads: Sequence[int], seconds: float) -> None:
+def check(
+    paths: Sequence[Path], threads: Sequence[int], seconds: float, starts: int = STARTS
+) -> None:
+    """Refuses what `measure` would, before anything long.
+
+    Raises:
+        InputError: no files, one that is not timed, or a number out of range.
+    """
     if not paths:
         raise InputError("no files to measure, expected at least one.")
+    for path in paths:
+        if path.suffix == ".keras":
+            raise InputError(
+                f"{path}: a .keras file is not timed, expected .tflite or .onnx. Export it."
+            )
     for count in threads:
         if not 1 <= count <= _cores():
             raise InputError(
@@ -149,6 +161,8 @@ def _check(paths: Sequence[Path], threads: Sequence[int], seconds: float) -> Non
             )
     if not 0 < seconds < math.inf:
         raise InputError(f"seconds {seconds}, expected a number above 0.")
+    if starts < 1:
+        raise InputError(f"starts {starts}, expected at least 1.")
 
 
 def _cores() -> int:
@@ -164,10 +178,6 @@ def cpu_name() -> str:
 
 
 def _open(path: Path, peer: bool, threads: int, seed: int) -> _Entry:
-    if path.suffix == ".keras":
-        raise InputError(
-            f"{path}: a .keras file is not timed, expected .tflite or .onnx. Export it."
-        )
     session = open_session(path, threads)
     return _Entry(path, peer, threads, session, session.bind(random_feeds(session, path, seed)))
 

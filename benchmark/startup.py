@@ -10,7 +10,6 @@ from pathlib import Path
 from statistics import median
 
 from benchmark.feeds import random_feeds
-from efld.errors import InputError
 from efld.sessions import open_session
 
 MEANS = (
@@ -37,10 +36,8 @@ def measure(path: Path, threads: int, starts: int) -> Start:
     """Medians of `starts` starts.
 
     Raises:
-        InputError: `starts` below 1, or a file that cannot be opened.
+        InputError: a file that cannot be opened.
     """
-    if starts < 1:
-        raise InputError(f"starts {starts}, expected at least 1.")
     found = list(_fresh(path, threads, starts))
     grown = [start.memory_bytes for start in found if start.memory_bytes is not None]
     return Start(

@@ -171,7 +171,7 @@ def test_a_page_that_nobody_asked_for_may_lack_libraries(
         (["--threshold", "0"], "threshold 0 %, expected above 0"),
         (["--threshold", "nan"], "threshold nan %"),
         (["--html", "page"], "page: expected a file *.html"),
-        (["--html", "none/page.html"], "none is no folder to write to"),
+        (["--html", f"{__file__}/page.html"], "is a file, expected a folder"),
     ],
 )
 def test_bad_options_are_said_before_the_measurement(

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.android import measure
+from benchmark.android import facts, heat, measure
+from benchmark.android.adb import Device
+from benchmark.android.heat import Heat
 from efld import files
 from efld.errors import InputError
 from tests.adb_daemon import Daemon
@@ -130,6 +132,24 @@ def test_a_device_that_stays_hot_is_measured_and_marked(
     assert " yes " in outcome.text.splitlines()[-1]
 
 
+def test_a_wait_without_a_thermometer_says_what_it_is_for(
+    device: Daemon, phone: Phone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(heat, "POLL_S", 0.01)
+    phone.write("sys/class/thermal/thermal_zone0/type", "pa_therm0")
+    own = Device(device.serial)
+    found = Heat(own, facts.phone(own), (4,), "taskset 10")
+    phone.set_heat(celsius=36.0, work_s=0.75)
+    told: list[str] = []
+
+    def cool_when_told(text: str) -> None:
+        told.append(text)
+        phone.set_heat(celsius=36.0, work_s=0.5)
+
+    assert found.cool_down(60, cool_when_told).cool
+    assert told == ["cooling until work takes 1.1 of its cool time, now 1.50"]
+
+
 @pytest.mark.parametrize(
     ("said", "taken", "ran", "partitions", "shown"),
     [
@@ -175,7 +195,9 @@ def test_a_long_load_gives_a_curve(
 
     device.hook = warm_up
     outcome = bench(model, "--repeats", 1, "--sustained", "3s")
-    points = record(tmp_path)["files"][0]["sustained"]
+    (row,) = record(tmp_path)["files"]
+    points = row["sustained"]
+    assert row["sustained_cool_down"]["cool"]
     assert len(points) == len(starts) > 1
     assert (points[0]["median_ms"], points[0]["cpu_celsius"], points[0]["mhz"]) == (2, 50, 2803.2)
     said = r"cpu, under load: 2\.000 ms at first, 3\.000 ms after \d+ s \(\+50 %\)"

@@ -159,6 +159,7 @@ def test_a_runner_that_cannot_start_says_why(
     bench(model)
     (failure,) = record(tmp_path)["failures"]
     assert re.search(r"exited with 1, expected 0; it says 'cat: .*No such file", failure["why"])
+    assert not list((phone.root / "data/local/tmp/efld").glob("*.tflite"))
 
 
 def test_an_app_is_installed(tmp_path: Path, device: Daemon, phone: Phone) -> None:
@@ -178,6 +179,8 @@ def test_what_a_plan_may_not_be(tmp_path: Path, device: Daemon, bench: Bench, mo
         bench(model, "--repeats", 0)
     with pytest.raises(InputError, match=r"m\.onnx: expected a \.tflite file"):
         bench(tmp_path / "m.onnx")
+    with pytest.raises(InputError, match=r"m\.tflite is a file, expected a folder"):
+        bench(model, "--folder", model)
 
 
 def test_our_own_runner_has_the_cpu_alone(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -157,10 +157,15 @@ BAD = {
     "host, keras": (["host", "m.keras"], "m.keras: a .keras file is not timed"),
     "host, free sides": (["host", "free.onnx"], "expected fixed sizes"),
     "host, no threads": (["host", "m.tflite", "--threads", "0"], "threads 0, expected 1 to"),
-    "host, no starts": (["host", "m.tflite", "--seconds", "0.1", "--starts", "0"], "starts 0, exp"),
+    "host, no starts": (["host", "none.tflite", "--starts", "0"], "starts 0, expected at least 1"),
     "host, no time": (["host", "m.tflite", "--seconds", "0"], "seconds 0.0, expected"),
     "host, nan": (["host", "m.tflite", "--seconds", "nan"], "seconds nan, expected"),
     "host, json": (["host", "m.tflite", "--json", "out.txt"], "expected a file *.json to write to"),
+    "host, json in a file": (
+        ["host", "m.tflite", "--json", "m.tflite/x.json"],
+        "is a file, expect",
+    ),
+    "host, record in a file": (["host", "runs/tiny/none.tflite"], "bench is a file, expected a"),
 }
 
 
@@ -177,6 +182,8 @@ def test_bad_input_is_one_line_and_leaves_nothing(
     write_tflite(tmp_path / "bare.tflite", spec=None)
     write_onnx(tmp_path / "free.onnx", shape=(1, 1, "height", "width"))
     (tmp_path / "garbage.tflite").write_bytes(b"garbage " * 99)
+    (tmp_path / "runs" / "tiny").mkdir(parents=True)
+    (tmp_path / "runs" / "tiny" / "bench").touch()
     before = sorted(tmp_path.rglob("*"))
     argv, message = BAD[case]
     if argv[0] == "accuracy" and "--data" not in argv:

@@ -172,6 +172,20 @@ def test_peers_and_specs_must_go_together(
 
 
 @pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--peer", "none.keras"], "none.keras: a .keras file is not timed"),
+        (["--peer", "none.onnx", "--threads", "0"], "threads 0, expected 1 to"),
+        (["--peer", "none.onnx", "--seconds", "0"], "seconds 0.0, expected"),
+    ],
+)
+def test_what_cannot_be_timed_is_refused_before_anything_is_measured(
+    folder: Path, capsys: pytest.CaptureFixture[str], words: list[str], message: str
+) -> None:
+    refused(folder, capsys, message, *words)
+
+
+@pytest.mark.parametrize(
     ("changed", "message"),
     [
         ({"input_px": 20}, "(1, 20, 20, 3), its graph has 'image' float32 (?, 3, 16, 16). Mend"),

@@ -12,7 +12,7 @@ from benchmark import accuracy_report, beside, card
 from benchmark.__main__ import main
 from efld import files
 from efld.errors import InputError
-from efld.run_files import CALIBRATION, SPEC, WEIGHTS
+from efld.run_files import CALIBRATION, QUANTIZE, SPEC, WEIGHTS
 from efld.spec import ModelSpec
 
 ROOT = Path(__file__).parent.parent
@@ -83,6 +83,19 @@ def test_a_run_that_was_not_exported_has_no_card(tmp_path: Path) -> None:
         card.measure(tmp_path, tmp_path, "", name="../x")
 
 
+def test_a_run_without_a_training_is_refused_before_it_is_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run = tmp_path / "run"
+    ModelSpec(model="x", input_px=112).write(run / SPEC)
+    QUANTIZE.write(run, {"calibration_data": "embedded synthetic faces"})
+    for name in card.ARTEFACTS.values():
+        (run / name).touch()
+    with pytest.raises(InputError, match="nothing says how its weights were made"):
+        card.measure(run, tmp_path, "")
+
+
 def test_kept_calibration_is_published_with_weights(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -106,7 +119,7 @@ def test_a_published_model_is_measured_again_without_its_training(
     files.write_json(tmp_path / "pretrained" / "x" / card.RECORD, record())
     found = card._training(tmp_path / "run", Path("pretrained/x"), spec)
     assert found == {"training": record()["training"], "seed": 0}
-    with pytest.raises(InputError, match=r"config\.json: no such file"):
+    with pytest.raises(InputError, match=r"nothing says how .*--name of the published model"):
         card._training(tmp_path / "run", Path("pretrained/x"), replace(spec, weights_sha256="01"))
 
 

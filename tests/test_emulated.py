@@ -205,12 +205,16 @@ def test_the_gate_allows_a_rise_of_one_percent() -> None:
     assert gate.Verdict("x", 1000, 500).passed
 
 
-def test_the_gate_refuses_counts_of_another_library(tiny: Path, tmp_path: Path) -> None:
+def test_the_gate_refuses_a_record_before_it_counts(tiny: Path, tmp_path: Path) -> None:
     record = tmp_path / "cost.json"
+    with pytest.raises(InputError, match=r"cost\.json: no such file"):
+        command("none.tflite", "--gate", "--record", record)
+    with pytest.raises(InputError, match=r"model\.tflite is a file, expected a folder"):
+        command("none.tflite", "--markdown", tiny / "counts.md")
     command(tiny, "--gate", "--record", record, "--write")
     record.write_text(record.read_text().replace(toolchain.tools().library_sha256, "0" * 64))
     with pytest.raises(InputError, match="made with another library"):
-        command(tiny, "--gate", "--record", record)
+        command("none.tflite", "--gate", "--record", record)
 
 
 def test_our_models_cost_no_more_than_recorded(tmp_path: Path) -> None:

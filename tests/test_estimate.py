@@ -153,6 +153,18 @@ def test_a_record_of_counts_needs_no_emulator(tmp_path: Path) -> None:
         run(str(path))
 
 
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [('{"counts": [', "not JSON"), ("[]", "found a list"), (None, "no such file")],
+)
+def test_a_record_that_is_none_is_refused(tmp_path: Path, content: str | None, said: str) -> None:
+    path = tmp_path / "emulated.json"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(InputError, match=said):
+        run(str(path))
+
+
 @pytest.mark.parametrize("argv", [[], ["a.tflite", "--calibrate"]])
 def test_files_or_calibration(argv: list[str]) -> None:
     with pytest.raises(InputError, match="expected files, or --calibrate alone"):

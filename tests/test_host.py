@@ -2,6 +2,8 @@
 
 import argparse
 import os
+import re
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -74,6 +76,19 @@ def test_every_file_runs_on_every_number_of_threads(tmp_path: Path) -> None:
     assert rows == [("a.tflite", 1), ("b.tflite", 1), ("a.tflite", 2), ("b.tflite", 2)]
     assert found.files[1].ratio == 1
     assert host.heading(found).endswith("/b.tflite on 1")
+
+
+@pytest.mark.parametrize(
+    ("device", "google", "needed"),
+    [("android", "", True), ("android", "x", False), ("emulated", "x", True), ("host", "", False)],
+)
+def test_make_bench_prepares_arm_only_where_it_runs(device: str, google: str, needed: bool) -> None:
+    """-pq prints make's rules and makes nothing."""
+    words = ["make", "-pq", "bench", f"DEVICE={device}", f"EFLD_BENCHMARK_MODEL={google}"]
+    root = Path(__file__).parent.parent
+    said = subprocess.run(words, cwd=root, capture_output=True, text=True, check=False).stdout
+    (rule,) = re.findall(r"^bench: (.*)$", said, re.MULTILINE)
+    assert (".arm/.ready" in rule) == needed
 
 
 def test_threads_are_read_from_the_command_line() -> None:

@@ -171,6 +171,7 @@ def test_depth_repeats_the_last_block_of_a_stage_without_its_stride() -> None:
 def test_minimalistic_has_no_squeeze_excite_and_no_swish() -> None:
     model = models.build("efld", minimalistic=True)
     assert not any("_se_" in layer.name for layer in model.layers)
+    assert not any(isinstance(layer, HardSwish) for layer in model.layers)
     acts = [layer for layer in model.layers if isinstance(layer, keras.layers.Activation)]
     kinds = {layer.activation.__name__ for layer in acts}
     assert kinds == {"relu"}

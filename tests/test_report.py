@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from benchmark.commands import report as command
+from benchmark.report import records
 from efld import files
 from efld.errors import InputError
-from tests.report_fixtures import EVIL, NAMES, accuracy, made, measured, run
+from tests.report_fixtures import EVIL, NAMES, PEER, accuracy, host, made, measured, run, write
 
 __all__ = ["measured", "run"]  # the fixtures
 
@@ -132,6 +133,27 @@ def test_the_frontier_is_drawn_over_instructions_bytes_and_time(measured: Path) 
     )
     for cost in costs:
         assert re.search(f'aria-label="error over [^"]*{cost}', page)
+
+
+def test_files_that_are_not_for_phones_may_stand_beside(measured: Path) -> None:
+    (measured / "model.onnx").write_text("ours")
+    names, path = (*NAMES, "model.onnx", PEER), measured / "bench/beside.json"
+    errors = accuracy(measured, dict.fromkeys(names, 3.9))
+    write(path, command="a command", peer_specs=[], accuracy=errors, host=host(measured, names))
+    path.write_text(path.read_text().replace(PEER, "model.onnx"))
+    text = made(measured)[1]
+    assert "| PFLD (peer) | a peer's | 3.900 |" in text
+    assert "| PFLD | a peer's | 3.900 | 0.001" in text
+
+
+def test_a_peer_named_as_a_file_of_ours_is_not_taken_for_it(measured: Path) -> None:
+    for name in ("host", "emulated"):
+        path = measured / f"bench/{name}.json"
+        path.write_text(path.read_text().replace(PEER, NAMES[0]))
+    (measured / NAMES[0]).write_text("another float32 file")
+    found = records.read(measured)
+    assert found.stale(found.records["host"]["files"], "")
+    assert "| model.fp32.tflite | a72 | 56,629,186 | - |" in made(measured)[1]
 
 
 def test_advice_rests_on_what_the_chain_measured_until_all_is_measured(measured: Path) -> None:

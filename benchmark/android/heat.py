@@ -76,7 +76,11 @@ class Heat:
             cool = not hot and not throttled(slowdown)
             if cool or late:
                 return CoolDown(seconds=waited_s, cool=cool, slowdown=slowdown)
-            tell(f"cooling from {celsius} to {self._goal} °C")
+            tell(
+                f"cooling from {celsius} to {self._goal} °C"
+                if hot
+                else f"cooling until work takes {THROTTLED:g} of its cool time, now {slowdown:.2f}"
+            )
             time.sleep(min(POLL_S, limit_s - waited_s))
 
 

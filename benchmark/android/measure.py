@@ -36,6 +36,7 @@ FP16_FEATURE = "asimdhp"
 
 Tell = Callable[[str], None]  # what is going on now, for a bar
 Try = tuple[Run, Said]
+Curve = tuple[CoolDown | None, tuple[Point, ...]]  # how long it was waited before, if at all
 
 
 @dataclass(frozen=True)
@@ -185,13 +186,18 @@ def _latency(bench: _Bench, job: Job) -> Latency:
     name = f"{job.sha256[:16]}.tflite"
     bench.tell(f"pushing {job.path.name}")
     runner.put(bench.device, job.path, name)
-    repeats = [_repeat(bench, job, name) for _ in range(bench.plan.repeats)]
-    curve = _sustained(bench, job, name)
-    bench.device.check(f"rm {runner.FOLDER}/{name}")
+    remove = f"rm {runner.FOLDER}/{name}"
+    try:
+        repeats = [_repeat(bench, job, name) for _ in range(bench.plan.repeats)]
+        curve = _sustained(bench, job, name)
+    except RunnerError:
+        bench.device.check(remove)
+        raise
+    bench.device.check(remove)
     return _row(bench, job, repeats, curve)
 
 
-def _row(bench: _Bench, job: Job, repeats: list[list[Try]], curve: tuple[Point, ...]) -> Latency:
+def _row(bench: _Bench, job: Job, repeats: list[list[Try]], curve: Curve) -> Latency:
     runs, said = tuple(tries[-1][0] for tries in repeats), repeats[-1][-1][1]
     medians = [run.median_ms for run in runs]
     memory_mb = said.text.overall_mb
@@ -217,7 +223,8 @@ def _row(bench: _Bench, job: Job, repeats: list[list[Try]], curve: tuple[Point, 
         throttled=_worst([run.throttled for run in runs]),
         discarded=sum(len(tries) - 1 for tries in repeats),
         repeats=runs,
-        sustained=curve,
+        sustained=curve[1],
+        sustained_cool_down=curve[0],
     )
 
 
@@ -276,11 +283,11 @@ def _run(
     )
 
 
-def _sustained(bench: _Bench, job: Job, name: str) -> tuple[Point, ...]:
+def _sustained(bench: _Bench, job: Job, name: str) -> Curve:
     """Short runs without a pause, from cool: how a device slows down under a long load."""
     if not bench.plan.sustained_s:
-        return ()
-    bench.heat.cool_down(bench.plan.cool_down_s, bench.tell)
+        return None, ()
+    waited = bench.heat.cool_down(bench.plan.cool_down_s, bench.tell)
     begin, points = time.monotonic(), list[Point]()
     while (at_s := time.monotonic() - begin) < bench.plan.sustained_s:
         bench.tell(f"{job.path.name}, sustained {at_s:.0f} of {bench.plan.sustained_s:.0f} s")
@@ -293,4 +300,4 @@ def _sustained(bench: _Bench, job: Job, name: str) -> tuple[Point, ...]:
                 mhz=state.mhz,
             )
         )
-    return tuple(points)
+    return waited, tuple(points)

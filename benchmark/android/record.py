@@ -93,6 +93,7 @@ class Latency:
     discarded: int  # throttled tries that were repeated
     repeats: tuple[Run, ...]
     sustained: tuple[Point, ...]
+    sustained_cool_down: CoolDown | None = None  # before it; None: no curve, or an earlier version
 
     @property
     def key(self) -> Key:
@@ -160,8 +161,13 @@ def unfinished(path: Path, report: Report) -> tuple[Latency, ...]:
 
 
 def _latency(row: dict[str, Any]) -> Latency:
-    points = tuple(Point(**point) for point in row["sustained"])
-    return Latency(**row | {"repeats": tuple(map(_run, row["repeats"])), "sustained": points})
+    waited = row.get("sustained_cool_down")
+    read: dict[str, Any] = {
+        "repeats": tuple(map(_run, row["repeats"])),
+        "sustained": tuple(Point(**point) for point in row["sustained"]),
+        "sustained_cool_down": CoolDown(**waited) if waited else None,
+    }
+    return Latency(**row | read)
 
 
 def _run(run: dict[str, Any]) -> Run:

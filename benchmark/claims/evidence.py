@@ -1,24 +1,23 @@
 """What we have of a claimed quantity: from records of measurements, or computed here."""
 
-import json
+import re
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from benchmark import compare_kinds
 from benchmark.card import RECORD as CARD
 from benchmark.card import SCHEMA as CARD_SCHEMA
 from benchmark.claims.published import Claim
-from benchmark.claims.rules import FLOAT32_BYTES
-from benchmark.emulated.gate import RENEW
-from benchmark.emulated.gate import SCHEMA as GATE_SCHEMA
+from benchmark.claims.rules import FACES, FLOAT32_BYTES
+from benchmark.emulated import gate
 from benchmark.estimate import estimating
 from benchmark.estimate.estimating import Counted
 from benchmark.estimate.published import PHONE, PHONES
 from efld import files, tflite_file
-from efld.errors import InputError
 from efld.quiet import native_stderr
 from efld.run_files import FILES, PRETRAINED
 
@@ -68,13 +67,7 @@ class Shelf:
     def records(self, *patterns: str) -> Iterator[dict[str, Any]]:
         """Records of those names, of any kind."""
         for path in sorted(path for pattern in patterns for path in self.root.glob(pattern)):
-            try:
-                record = json.loads(path.read_text())
-            except ValueError as error:
-                raise InputError(
-                    f"{path}: not JSON ({error}). Remove it or measure again."
-                ) from None
-            yield record
+            yield compare_kinds.read(path)
 
 
 def of(claim: Claim, shelf: Shelf) -> Evidence:
@@ -134,30 +127,50 @@ def _built_sizes(model: str) -> tuple[Finding, ...]:
 
 def _rate(claim: Claim, shelf: Shelf) -> Evidence:
     """On the claim's phone, if one was measured; on this kind of machine it is no verdict."""
-    phone = tuple(_on_phone(claim, shelf))
-    if phone:
+    phone = _on_phone(claim, shelf)
+    if any(found.judged for found in phone):
         missing = ""
     elif claim.device == UNKNOWN:
         missing = "the machine that it was measured on is unknown"
     else:
-        missing = f"it takes a {claim.device}: run `python -m benchmark android` with one"
+        missing = (
+            f"it takes a {claim.device}: run `python -m benchmark android` with {FLOAT_TFLITE} on "
+            "one, where it is not throttled"
+        )
     return Evidence((*phone, *_estimated(claim, shelf), *_on_host(claim, shelf)), missing)
 
 
-def _on_phone(claim: Claim, shelf: Shelf) -> Iterator[Finding]:
-    number = claim.device.split()[-1]  # "845" of "Snapdragon 845" and of "SDM845"
+def _on_phone(claim: Claim, shelf: Shelf) -> tuple[Finding, ...]:
+    """All that was measured there; the verdict rests on the slowest row that may decide."""
+    found: list[Finding] = []
     for record in shelf.records(DEVICE_RECORDS):
         phone = record.get("phone")
-        if not isinstance(phone, dict) or phone["emulated"] or number not in str(phone["soc"]):
+        if not isinstance(phone, dict) or phone["emulated"] or not _is_device(claim, phone):
             continue
         for row in record["files"]:
             if _is_model(shelf.root / row["file"], claim.model):
-                yield Finding(
-                    value=1000 / row["median_ms"],
-                    what=f"{row['file']}, {phone['soc']}",
-                    source=record["command"],
-                    judged=True,
-                )
+                found.append(_phone_rate(row, record))
+    deciding = (rate for rate in found if rate.judged)
+    slowest = min(deciding, key=lambda rate: rate.value, default=None)
+    return tuple(replace(rate, judged=rate is slowest) for rate in found)
+
+
+def _is_device(claim: Claim, phone: dict[str, Any]) -> bool:
+    """ "845" of "Snapdragon 845" stands in "SDM845", and not in "SM8450"."""
+    number = claim.device.split()[-1]
+    return re.search(rf"(?<!\d){re.escape(number)}(?!\d)", str(phone["soc"])) is not None
+
+
+def _phone_rate(row: dict[str, Any], record: dict[str, Any]) -> Finding:
+    """The float32 file in float32, on one thread of a processor that was not throttled, decides."""
+    plain = Path(row["file"]).name == FLOAT_TFLITE and not record["plan"]["fp16"]
+    how = f"{row['asked']}, threads {row['threads']}{', throttled' if row['throttled'] else ''}"
+    return Finding(
+        value=1000 / row["median_ms"],
+        what=f"{row['file']}, {record['phone']['soc']}, {how}",
+        source=record["command"],
+        judged=plain and (row["asked"], row["threads"], row["throttled"]) == ("cpu", 1, False),
+    )
 
 
 def _is_model(path: Path, model: str) -> bool:
@@ -173,8 +186,8 @@ def _estimated(claim: Claim, shelf: Shelf) -> Iterator[Finding]:
     path = shelf.root / ARM_COST
     if claim.device != PHONES[PHONE] or not path.exists():
         return
-    counts = files.read_json(path, GATE_SCHEMA, RENEW)["instructions"]
-    instructions = counts.get(f"{claim.model}/{FLOAT_TFLITE} {estimating.CPU}")
+    counts = files.read_json(path, gate.SCHEMA, gate.RENEW)["instructions"]
+    instructions = counts.get(gate.key(claim.model, FLOAT_TFLITE, estimating.CPU))
     fits = estimating.load().fits
     if instructions is None or not fits["float32"].covers(instructions):
         return
@@ -195,7 +208,7 @@ def _on_host(claim: Claim, shelf: Shelf) -> Iterator[Finding]:
 
 
 def _error(claim: Claim, shelf: Shelf) -> Evidence:
-    """Of the trained weights on the claim's faces: the Keras file, and what became of it."""
+    """Of the trained weights on all of the claim's faces: the Keras file, and what became of it."""
     rows = [
         Finding(
             value=row[claim.quantity],
@@ -205,7 +218,8 @@ def _error(claim: Claim, shelf: Shelf) -> Evidence:
         )
         for record in _accuracy_records(claim, shelf)
         for row in record["files"]
-        if row["model"] == claim.model and claim.quantity in row
+        if (row["model"], row["faces"]) == (claim.model, FACES[claim.split])
+        and claim.quantity in row
     ]
     missing = (
         f"no weights of {claim.model} were measured: train it, then `python -m benchmark card`"

@@ -11,7 +11,8 @@ from efld.data.layouts.three_hundred_w import OFFICIAL
 
 Verdict = Literal["met", "missed", "cannot be true", "not measurable here"]
 
-COMMON, CHALLENGING = OFFICIAL["common"], OFFICIAL["challenging"]  # faces; full is both
+COMMON, CHALLENGING = OFFICIAL["common"], OFFICIAL["challenging"]  # faces
+FACES = {"common": COMMON, "challenging": CHALLENGING, "full": COMMON + CHALLENGING}
 ROUNDING_PERCENT = 0.015  # three errors printed to 0.01, each off by half of that at most
 FLOAT32_BYTES = 4
 # A file's names and tables cost a narrow net up to another half of its float32 weights.

@@ -54,6 +54,7 @@ def run(options: argparse.Namespace, command: str) -> Outcome:
     folder = flags.run_folder(options.files)
     split = flags.split(options)
     name = accuracy_report.record_name(datasets.label(options.data), split, options.normaliser)
+    place = flags.record_path(options, f"{name}.json")
     page, notes = _page(options.html, folder and folder / f"{name}.html")
     ruler = accuracy.Ruler(options.normaliser, options.threshold)
     models = [load(path) for path in options.files]  # a wrong file is said before the long part
@@ -63,19 +64,14 @@ def run(options: argparse.Namespace, command: str) -> Outcome:
         command=command,
         data=datasets.source(options.data),
         split=split,
-        terms=datasets.terms(options.data) if options.data else "",
+        terms=accuracy_report.terms(options.data),
         ruler=ruler,
         faces=faces,
         results=list(tqdm(measured, total=len(models), unit="file", leave=False, disable=None)),
     )
     if page is not None:
         accuracy_html.write(page, report)
-    return Outcome(
-        accuracy_report.text(report),
-        report.record(),
-        flags.record_path(options.files, f"{name}.json"),
-        notes,
-    )
+    return Outcome(accuracy_report.text(report), report.record(), place, notes)
 
 
 def _page(wanted: Path | None, default: Path | None) -> tuple[Path | None, list[str]]:

@@ -8,6 +8,7 @@ from typing import Any, get_args
 from benchmark.android import adb, fleet, measure, record, runner
 from benchmark.commands import flags
 from benchmark.commands.outcome import Outcome
+from efld import files
 from efld.errors import InputError
 
 HELP = """examples:
@@ -74,8 +75,9 @@ def run(options: argparse.Namespace, command: str) -> Outcome:
     )
     jobs = measure.jobs(options.files, options.peer, plan)
     program = runner.find(options.runner, plan.delegates)
-    devices = adb.choose(options.serial, options.all)
     folder = options.folder or (flags.run_folder(options.files) or Path()) / "bench"
+    files.check_writable(folder / "DEVICE.json")
+    devices = adb.choose(options.serial, options.all)
     found, errors = fleet.run(devices, jobs, plan, program, folder, command)
     if not found:
         raise errors[0] if len(errors) == 1 else InputError(" ".join(map(str, errors)))

@@ -27,6 +27,7 @@ def add(parsers: Any) -> None:
 
 
 def run(options: argparse.Namespace, command: str) -> Outcome:
+    place = flags.record_path(options, "beside.json")
     result = beside.measure(
         options.files,
         options.peer,
@@ -37,6 +38,4 @@ def run(options: argparse.Namespace, command: str) -> Outcome:
         threads=options.threads,
         seconds=options.seconds,
     )
-    return Outcome(
-        beside.text(result), result.record(), flags.record_path(options.files, "beside.json")
-    )
+    return Outcome(beside.text(result), result.record(), place)

@@ -43,9 +43,9 @@ def run(options: argparse.Namespace, command: str) -> Outcome:
             f"--model {unknown[0]!r}: no claim is about it, expected one of "
             f"{', '.join(map(repr, sorted(models)))}."
         )
+    place = flags.place(options, None if options.model else RECORD)  # a part replaces no whole
     wanted = [claim for claim in claims if not options.model or claim.model in options.model]
     tried = audit.run(claims, wanted, Shelf())
     trials = list(tqdm(tried, total=len(wanted), unit="claim", leave=False, disable=None))
     shown = audit.markdown(trials) if options.markdown else audit.text(trials)
-    record = audit.record(trials, command)
-    return Outcome(shown, record, None if options.model else RECORD)  # a part replaces no whole
+    return Outcome(shown, audit.record(trials, command), place)

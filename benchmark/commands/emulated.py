@@ -1,6 +1,7 @@
 """`python -m benchmark emulated`."""
 
 import argparse
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -60,10 +61,9 @@ def add(parsers: Any) -> None:
 
 
 def run(options: argparse.Namespace, command: str) -> Outcome:
-    if options.write and not options.gate:
-        raise InputError("--write: expected --gate beside it, whose record it renews.")
-    if options.markdown and options.markdown.suffix != ".md":
-        raise InputError(f"--markdown {str(options.markdown)!r}: expected a file *.md to write to.")
+    _check(options)
+    place = flags.record_path(options, "emulated.json")
+    recorded = gate.read(options.record) if options.gate and not options.write else {}
     cpus = list(dict.fromkeys(options.cpu or CPUS))
     found = measure.measure(options.files, options.peer, cpus, force_fp16=options.fp16)
     by_layer = [
@@ -81,20 +81,34 @@ def run(options: argparse.Namespace, command: str) -> Outcome:
     if options.markdown:
         with files.whole(options.markdown) as temporary:
             temporary.write_text(markdown.document(found, command), encoding="utf-8")
-    notes, exit_code = _gated(found, options, command) if options.gate else ([], 0)
+    notes, exit_code = _gated(found, recorded, options, command) if options.gate else ([], 0)
     return Outcome(
         "\n".join([tables.text(found), *(tables.layers(*row) for row in by_layer)]),
         record,
-        flags.record_path(options.files, "emulated.json"),
+        place,
         notes,
         exit_code,
     )
 
 
-def _gated(found: Emulated, options: argparse.Namespace, command: str) -> tuple[list[str], int]:
+def _check(options: argparse.Namespace) -> None:
+    """Refuses bad flags, and places that cannot be written, before the counts."""
+    if options.write and not options.gate:
+        raise InputError("--write: expected --gate beside it, whose record it renews.")
+    if options.write:
+        files.check_writable(options.record)
+    if options.markdown and options.markdown.suffix != ".md":
+        raise InputError(f"--markdown {str(options.markdown)!r}: expected a file *.md to write to.")
+    if options.markdown:
+        files.check_writable(options.markdown)
+
+
+def _gated(
+    found: Emulated, recorded: Mapping[str, int], options: argparse.Namespace, command: str
+) -> tuple[list[str], int]:
     """Lines about the gate, and the exit code."""
     if options.write:
         gate.write(found, command, options.record)
         return [f"written: {options.record}"], 0
-    verdicts = gate.judge(found, options.record)
+    verdicts = gate.judge(found, recorded)
     return ["", *map(str, verdicts)], int(not all(verdict.passed for verdict in verdicts))

@@ -60,6 +60,7 @@ def _calibrate(command: str) -> Outcome:
 
 
 def _estimate(options: argparse.Namespace, command: str) -> Outcome:
+    place = flags.record_path(options, "estimate.json")
     calibration = estimating.load()
     rows = [
         row
@@ -72,8 +73,4 @@ def _estimate(options: argparse.Namespace, command: str) -> Outcome:
         "soc": published.PHONES[published.PHONE], "threads": 1,
         "estimates": [asdict(row) for row in rows],
     }  # fmt: skip
-    return Outcome(
-        estimating.text(rows, calibration.fits),
-        record,
-        flags.record_path(options.files, "estimate.json"),
-    )
+    return Outcome(estimating.text(rows, calibration.fits), record, place)

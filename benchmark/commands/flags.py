@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, get_args
 
+from efld import files
 from efld.data import datasets
 from efld.run_files import RUNS
 
@@ -49,7 +50,19 @@ def run_folder(paths: Sequence[Path]) -> Path | None:
     return None if folders or folder.absolute().parent.name != RUNS.name else folder
 
 
-def record_path(paths: Sequence[Path], name: str) -> Path | None:
-    """`runs/NAME/bench/` and the record's name, when all files lie in one run."""
-    folder = run_folder(paths)
-    return folder / "bench" / name if folder else None
+def record_path(options: argparse.Namespace, name: str) -> Path | None:
+    """As `place`: `runs/NAME/bench/` and the record's name, when all files lie in one run."""
+    folder = run_folder(options.files)
+    return place(options, folder / "bench" / name if folder else None)
+
+
+def place(options: argparse.Namespace, path: Path | None) -> Path | None:
+    """A record's own place, unless --json names another one.
+
+    Raises:
+        InputError: no file can be made there, said before the measurement.
+    """
+    if path is None or options.json is not None:
+        return None
+    files.check_writable(path)
+    return path

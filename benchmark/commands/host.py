@@ -50,6 +50,7 @@ def numbers(text: str) -> tuple[int, ...]:
 
 
 def run(options: argparse.Namespace, command: str) -> Outcome:
+    place = flags.record_path(options, "host.json")
     result = host.measure(
         options.files,
         options.peer,
@@ -67,4 +68,4 @@ def run(options: argparse.Namespace, command: str) -> Outcome:
             {"file": shown(path), "ops": own and [asdict(node) for node in own]}
             for path, own in ops.items()
         ]
-    return Outcome("\n".join(blocks), record, flags.record_path(options.files, "host.json"))
+    return Outcome("\n".join(blocks), record, place)

@@ -4,10 +4,11 @@ Counts depend on the graph, not on its weights: an untrained model of the zoo, e
 the trained one. (Where the converter leaves out an addition of zeros, to 0.03 %.)
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from benchmark.emulated import toolchain
 from benchmark.emulated.measure import Counts, Emulated
 from efld import files
 from efld.errors import InputError
@@ -41,19 +42,33 @@ class Verdict:
         return f"ok   {line}" if self.passed else f"FAIL {line}, at most {MAX_RISE:+.0%} is allowed"
 
 
-def judge(found: Emulated, path: Path) -> list[Verdict]:
-    """Compares with the record.
+def key(model: str, file: str, cpu: str) -> str:
+    """What the record calls a count: the same from run to run."""
+    return f"{model}/{file} {cpu}"
+
+
+def read(path: Path) -> Mapping[str, int]:
+    """The record's counts by `key`.
 
     Raises:
-        InputError: no record, one made with another library, or a file that names no model.
+        InputError: no tools, no record, or one made with another library than theirs.
     """
     record = files.read_json(path, SCHEMA, RENEW)
-    if record["tools"]["library_sha256"] != found.tools.library_sha256:
+    if record["tools"]["library_sha256"] != toolchain.tools().library_sha256:
         raise InputError(
             f"{path}: made with another library than .arm/'s, so counts cannot be compared. Run "
             f"`make setup-arm`; if benchmark/native/requirements.txt has changed: {RENEW}"
         )
-    recorded = record["instructions"]
+    counts: Mapping[str, int] = record["instructions"]
+    return counts
+
+
+def judge(found: Emulated, recorded: Mapping[str, int]) -> list[Verdict]:
+    """Compares with a record that was read.
+
+    Raises:
+        InputError: a file that names no model.
+    """
     return [
         Verdict(name, recorded.get(name), count.instructions)
         for name, count in _named(found.counts).items()
@@ -77,11 +92,11 @@ def _named(counts: Sequence[Counts]) -> dict[str, Counts]:
     for count in counts:
         if count.peer:
             continue
-        name = f"{count.model}/{Path(count.file).name} {count.cpu}"
-        if count.model is None or name in named:
+        name = count.model and key(count.model, Path(count.file).name, count.cpu)
+        if not name or name in named:
             raise InputError(
                 f"{count.file}: expected a file of efld that names its model, each once, found "
-                f"{'no name' if count.model is None else f'{name} twice'}. Gate exported files."
+                f"{f'{name} twice' if name else 'no name'}. Gate exported files."
             )
         named[name] = count
     return named

@@ -1,11 +1,11 @@
 """Estimates for files, and the calibration that they rest on."""
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from benchmark import compare_kinds
 from benchmark.emulated.measure import count
 from benchmark.emulated.toolchain import Tools, tools
 from benchmark.emulated.toolchain import run as run_emulated
@@ -125,7 +125,7 @@ def counted(path: Path, calibration: Calibration) -> list[Counted]:
         InputError: neither, no emulator, no count for `CPU` in the record, or another library.
     """
     if path.suffix == ".json":
-        record = json.loads(path.read_text())
+        record = compare_kinds.read(path)
         rows = [row for row in record.get("counts", ()) if row["cpu"] == CPU and not row["fp16"]]
         if not rows:
             raise InputError(

@@ -4,9 +4,10 @@ from collections.abc import Callable, Container, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from benchmark import plots
+from benchmark.report import ship
 
 MARKERS = {"fp32": "o", "fp16": "s", "int8": "^", "": "D"}  # by kind of file
-KIND_NAMES = {"fp32": "float32", "fp16": "float16", "int8": "int8", "": "a peer's"}
+KIND_NAMES = {**ship.KINDS, "": "a peer's"}
 
 
 class Spot(NamedTuple):

@@ -3,10 +3,13 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from benchmark.emulated import gate
+from benchmark.emulated.toolchain import CPUS
 from benchmark.report.blocks import Block, Command, Figures, Section, Table, Text
 from benchmark.report.drawing import KIND_NAMES, Spot, errors_over_cost, frontier
 from benchmark.report.model import kind
 from benchmark.report.records import Record, Run, name
+from efld.run_files import FILES
 
 TITLE = "Error against cost, beside all models"
 
@@ -48,12 +51,13 @@ def _own(run: Run) -> Iterator[Error]:
 
 def _beside(run: Run) -> Iterator[Error]:
     for record in run.both("beside"):
+        where, command = record["accuracy"], record["command"]
         peers = {row["sha256"] for row in record["host"]["files"] if row["peer"]}
-        for row in record["accuracy"]["files"]:
+        for row in where["files"]:
             if row["sha256"] in peers:
-                yield _error(row, record["accuracy"], row["model"], record["command"])
+                yield _error(row, where, row["model"], command, peer=True)
             elif run.is_own(row):
-                yield _error(row, record["accuracy"], run.folder.name, record["command"])
+                yield _error(row, where, run.folder.name, command)
 
 
 def _published(run: Run) -> Iterator[Error]:
@@ -64,12 +68,19 @@ def _published(run: Run) -> Iterator[Error]:
                 yield _error(row, where, card["name"], card["command"], card["spec"]["model"])
 
 
-def _error(row: Record, where: Record, model: str, command: str, zoo: str = "") -> Error:
-    faces = Faces(where["split"], row["faces"], where["normaliser"])
-    own = kind(row["file"])
+def _error(
+    row: Record, where: Record, model: str, command: str, zoo: str = "", peer: bool = False
+) -> Error:
+    faces, own = Faces(where["split"], row["faces"], where["normaliser"]), _kind(row, peer)
     return Error(
         model, own, row["sha256"], row["nme_percent"], row["file_bytes"], faces, zoo, command
     )
+
+
+def _kind(row: Record, peer: bool) -> str:
+    """Of KIND_NAMES for every peer; a file of ours may have another."""
+    own = kind(row["file"])
+    return "" if peer and own not in KIND_NAMES else own
 
 
 def instructions(run: Run) -> dict[str, dict[str, int]]:
@@ -87,9 +98,11 @@ def _counted(run: Run, error: Error, own: Mapping[str, Mapping[str, int]]) -> di
     """Of a file, else of the graph that the zoo builds under its name: weights do not matter."""
     if error.sha256 in own:
         return dict(own[error.sha256])
-    recorded = run.arm_cost["instructions"] if run.arm_cost and error.zoo and error.kind else {}
-    words = f"{error.zoo}/model.{error.kind}.tflite "
-    return {key.removeprefix(words): n for key, n in recorded.items() if key.startswith(words)}
+    if not (run.arm_cost and error.zoo and error.kind):
+        return {}
+    recorded = run.arm_cost["instructions"]
+    keys = {cpu: gate.key(error.zoo, FILES[error.kind], cpu) for cpu in CPUS}
+    return {cpu: recorded[key] for cpu, key in keys.items() if key in recorded}
 
 
 def section(run: Run) -> Section:
@@ -195,9 +208,9 @@ def _host(run: Run, faces: Faces) -> Iterator[Block]:
             where = Faces(
                 record["accuracy"]["split"], row["faces"], record["accuracy"]["normaliser"]
             )
-            if where == faces and (peer or run.is_own(row)):
+            own = _kind(row, peer)
+            if where == faces and own in KIND_NAMES and (peer or run.is_own(row)):
                 model = f"{row['model']} (peer)" if peer else run.folder.name
-                own = kind(row["file"])
                 spots.append(Spot(model, own, times[row["sha256"]]["ratio"], row["nme_percent"]))
         if len(spots) > 1:
             against = f"time, as a ratio to {name(record['host']['reference'])}"

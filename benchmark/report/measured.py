@@ -7,6 +7,7 @@ from pathlib import Path
 from benchmark.emulated.toolchain import CPUS
 from benchmark.report.blocks import Bars, Block, Command, Link, Missing, Section, Table, Text
 from benchmark.report.records import PARTS, Record, Run, name
+from efld.run_files import FILES
 
 LEAST_SHARE = 0.02  # of a file's instructions; kinds of ops below it are summed up
 OTHER = "all other ops"
@@ -205,8 +206,8 @@ def _counts(run: Run, record: Record) -> Iterator[Block]:
 
 
 def _count(row: Record, rows: Sequence[Record]) -> tuple[str, ...]:
-    same = [other for other in rows if other["cpu"] == row["cpu"]]
-    own = [other for other in same if name(other["file"]) == "model.fp32.tflite"]
+    same = [other for other in rows if other["cpu"] == row["cpu"] and not other["peer"]]
+    own = [other for other in same if name(other["file"]) == FILES["fp32"]]
     main = row["main_class"]
     return (
         name(row["file"]),

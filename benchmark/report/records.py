@@ -15,7 +15,7 @@ from benchmark.estimate import estimating
 from benchmark.report.blocks import Missing, Text
 from efld import files
 from efld.errors import InputError
-from efld.run_files import CONFIG, EXPORT, FILES, PRETRAINED, QUANTIZE, SPEC
+from efld.run_files import CONFIG, EXPORT, FILES, HISTORY, PRETRAINED, QUANTIZE, SPEC
 from efld.spec import ModelSpec
 
 Record = Mapping[str, Any]
@@ -103,9 +103,8 @@ class Run:
 
     def stale(self, rows: Sequence[Record], command: str) -> list[Text]:
         """A warning if rows are about other bytes than the run's files have now."""
-        old = sorted(
-            {name(row["file"]) for row in rows} - {name(r["file"]) for r in self.fresh(rows)}
-        )
+        fresh = self.fresh(rows)
+        old = sorted({name(row["file"]) for row in rows if row not in fresh})
         if not old:
             return []
         return [Text(f"Left out, measured before the file changed: {', '.join(old)}. "
@@ -139,7 +138,7 @@ def read(folder: Path, peer_records: Sequence[Path] = ()) -> Run:
         spec=spec,
         records=records,
         accuracies=_accuracies(folder, spec.model),
-        history=_history(folder / "history.csv"),
+        history=_history(folder / HISTORY),
         phones=_phones(folder / "bench"),
         claims=_optional(claims.RECORD, audit.SCHEMA, "python -m benchmark claims"),
         cards=[
