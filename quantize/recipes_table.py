@@ -14,9 +14,10 @@ from efld import tflite_file
 from efld.errors import one_line
 from efld.evaluate import Crops
 from efld.runtime import LandmarkModel, in_range
+from efld.sessions import open_session
 from export.steps import Reference
-from quantize import calibration, recipe
-from quantize.calibration import METHODS, Range, Seen
+from quantize import calibration, equalize, recipe
+from quantize.calibration import METHODS, Seen
 from quantize.float_edges import FloatEdges
 from quantize.making import Maker
 from quantize.recipe import FloatOp
@@ -66,7 +67,7 @@ class Recipes:
 
     def rows(self, reference: Reference, method: str) -> list[Row]:
         """Every recipe on the faces of `reference`, in the order in which they are told."""
-        recipes = self._recipes(calibration.ranges(self._seen, METHODS[method]))
+        recipes = self._recipes(method)
         bar = tqdm(recipes.items(), unit="recipe", leave=False, disable=None)
         return [self._row(name, make, reference) for name, make in bar]
 
@@ -108,7 +109,8 @@ class Recipes:
     def _without_kernel(self) -> list[FloatOp]:
         return [op for op in self._planned if op.why == "kernel"]
 
-    def _recipes(self, ranges: Mapping[str, Range]) -> dict[str, Make]:
+    def _recipes(self, method: str) -> dict[str, Make]:
+        ranges = calibration.ranges(self._seen, METHODS[method])
         plain = Maker(self.fp32, self.pictures.ids, share_scales=False)
         ours = Maker(self.fp32, self.pictures.ids, calibration.means(self._seen))
 
@@ -127,7 +129,18 @@ class Recipes:
             "HARD_SWISH float": lambda path: plain.write(path, self._without_kernel, ranges),
             "mixed": lambda path: plain.write(path, self._planned, ranges),
             "mixed, slim, corrected": lambda path: ours.write(path, self._planned, ranges),
+            "the same, equalised": partial(self._equalized, method),
         }
+
+    def _equalized(self, method: str, path: Path) -> None:
+        """Made of a float file that computes the same with channels of like size."""
+        images = in_range(self.pictures.images, self.fp32.spec)
+        floats = self.work / "equalized.tflite"
+        equalize.equalize(self.fp32.path, images, floats)
+        seen = calibration.observe(floats, images)
+        fp32 = LandmarkModel(self.fp32.spec, floats, open_session(floats))
+        maker = Maker(fp32, self.pictures.ids, calibration.means(seen))
+        maker.write(path, self._planned, calibration.ranges(seen, METHODS[method]))
 
     def _row(self, name: str, make: Make, reference: Reference) -> Row:
         path = self.work / "recipe.tflite"

@@ -48,7 +48,7 @@ class Layer:
 
     def set_scale(self, scale: np.float32, whole: NDArray[np.int8]) -> None:
         """Stores weights with one scale for all channels; the bias follows."""
-        self._store(self.stored, whole)
+        store(self.made, self.stored, whole)
         _set_scales(self.stored, np.array([scale], np.float32))
         if self.bias is not None and self.computes_int8:
             source = np.float32(self._tensor(0).quantization.scale[0])
@@ -61,14 +61,9 @@ class Layer:
         if tensor.type == INT32:
             whole = np.rint(bias / np.asarray(tensor.quantization.scale, np.float64))
             limits = np.iinfo(np.int32)
-            self._store(tensor, np.clip(whole, limits.min, limits.max).astype(np.int32))
+            store(self.made, tensor, np.clip(whole, limits.min, limits.max).astype(np.int32))
         else:
-            self._store(tensor, bias.astype(np.float32))
-
-    def _store(self, tensor: Any, values: NDArray[Any]) -> None:
-        """Into a buffer of its own: equal constants may share one."""
-        tensor.buffer = len(self.made.buffers)
-        self.made.buffers.append(schema.BufferT(data=values.ravel().view(np.uint8)))
+            store(self.made, tensor, bias.astype(np.float32))
 
     def _tensor(self, place: int) -> Any:
         return self.made.subgraphs[0].tensors[self.op.inputs[place]]
@@ -122,6 +117,12 @@ def _layer(made: Model, op: Any, stored: Any, fp32: Model, exact: Any) -> Layer:
         weights=constant(fp32, tensors[inputs[1]]).astype(np.float64),
         bias=constant(fp32, tensors[inputs[2]]).astype(np.float64) if has_bias else None,
     )
+
+
+def store(model: Model, tensor: Any, values: NDArray[Any]) -> None:
+    """Replaces a constant, in a buffer of its own: equal ones may share one."""
+    tensor.buffer = len(model.buffers)
+    model.buffers.append(schema.BufferT(data=values.ravel().view(np.uint8)))
 
 
 def constant(model: Model, tensor: Any) -> NDArray[Any]:

@@ -36,6 +36,8 @@ def test_every_recipe_has_its_row(run: Path, tmp_path: Path) -> None:
     assert "HARD_SWISH" in rows["int8 everywhere"]["outside"]
     assert not rows["HARD_SWISH float"]["outside"]
     assert rows["mixed, slim, corrected"]["bytes"] < rows["mixed"]["bytes"]
+    ours, equalised = rows["mixed, slim, corrected"], rows["the same, equalised"]
+    assert equalised["mean_px"] < 1.5 * ours["mean_px"]  # the net is not trained
     assert rows["mixed"]["bytes"] < 0.4 * rows["float32"]["bytes"]
     assert rows["int8, int8 edges"]["largest_px"] < 5  # it computes the same, but for rounding
     assert [point["pictures"] for point in record["curve"]] == [8, 16]

@@ -29,7 +29,8 @@ XNNPACK's partitions, and time beside float32 in the same run. Nothing in RUN ch
 
 "HARD_SWISH float" is the usual advice: float where XNNPACK has no int8 kernel, and nowhere else.
 "mixed" leaves in float what the recipe by hand says; "slim, corrected" is how python -m quantize
-writes it: scales shared where no channel loses much, biases corrected. Without --split it measures
+writes it: scales shared where no channel loses much, biases corrected; "equalised" does so with
+channels of like size, which linear layers and ReLU allow. Without --split it measures
 on the training faces that do not calibrate; they choose the calibration method, too.
 """
 
