@@ -143,7 +143,8 @@ PRESETS = MappingProxyType({
         extra_share=0.5,
         augmentation=Augmentation(rotation_deg=10.0, occlusion=0.3, shape=0.5),
     ),
-    # And with still larger ones, a fifth of a million of them.
+    # And with still larger ones, a fifth of a million of them. With the command in
+    # pretrained/efficientnet-lite0-160px, seed 0, the NME on full is 3.49 %.
     "160px": TrainConfig(
         model="efficientnet-lite0-160px",
         init="pretrained/efficientnet-lite0-144px/model.keras",
