@@ -123,7 +123,7 @@ def test_without_h5py_it_is_said_what_to_install(
 ) -> None:
     write(tmp_path / "COFW_test_color.mat")
     monkeypatch.setitem(sys.modules, "h5py", None)
-    with pytest.raises(InputError, match=r"color.mat: needs h5py .* pip install 'efld\[data\]'"):
+    with pytest.raises(InputError, match=r"color.mat: needs h5py .* pip install '\.\[data\]'"):
         list(cofw.read(tmp_path, strict))
 
 

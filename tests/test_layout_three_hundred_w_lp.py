@@ -142,7 +142,7 @@ def test_without_scipy_it_is_said_what_to_install(
 ) -> None:
     write(tmp_path, "AFW", "AFW_1_1_0")
     monkeypatch.setitem(sys.modules, "scipy.io", None)
-    with pytest.raises(InputError, match=r"needs scipy .* Run: pip install 'efld\[data\]'"):
+    with pytest.raises(InputError, match=r"needs scipy .* Run: pip install '\.\[data\]'"):
         list(lp.read(tmp_path, strict))
 
 

@@ -201,5 +201,5 @@ def test_a_missing_runtime_is_named(
 ) -> None:
     path = write(tmp_path / name)
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(InputError, match=r"Run: pip install 'efld\["):
+    with pytest.raises(InputError, match=r"Run: pip install '\.\["):
         runtime.load(path)
