@@ -67,7 +67,7 @@ def layout_of(root: Path) -> Layout:
     if whole := three_hundred_w.whole(root):
         raise InputError(
             f"DATA root {root}: is a part of 300-W, whose split and terms it would lose alone. "
-            f"Give all of it, {whole}, and a --split."
+            f"Give all of it: {whole}."
         )
     fitting = next((layout for layout in LAYOUTS if layout.recognise(root)), None)
     if fitting and fitting is not folder.LAYOUT:
