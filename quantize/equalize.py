@@ -15,8 +15,7 @@ weight that writes the channel; here weights have a scale for each channel that 
 is the activation that is coarse.
 """
 
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -88,13 +87,13 @@ def _group(graph: Graph, tensor: int) -> Group:
         if (one := waiting.pop()) in found.tensors:
             continue
         found.tensors.add(one)
-        writer = graph.writer.get(one)
-        for op in (*([writer] if writer else ()), *graph.readers.get(one, ())):
+        for op in _around(graph, one):
             if op.kind in TIES:
                 waiting += [i for i in (*op.inputs, *op.outputs) if not _is_constant(graph, i)]
-        if writer and writer.kind not in TIES:
-            found.writers.append(writer)
-        found.readers.extend(op for op in graph.readers.get(one, ()) if op.kind not in TIES)
+            elif one in op.outputs:
+                found.writers.append(op)
+            else:
+                found.readers.append(op)
     return found
 
 
@@ -116,8 +115,11 @@ def _can_be_scaled(graph: Graph, found: Group) -> bool:
     )
 
 
-def _around(graph: Graph, tensor: int) -> Iterable[Op]:
-    return (graph.writer[tensor], *graph.readers.get(tensor, ()))
+def _around(graph: Graph, tensor: int) -> Iterator[Op]:
+    """What writes a tensor, unless that is the graph's input, and what reads it."""
+    if (writer := graph.writer.get(tensor)) is not None:
+        yield writer
+    yield from graph.readers.get(tensor, ())
 
 
 def _adds_tensors(graph: Graph, op: Op) -> bool:
@@ -129,8 +131,7 @@ def _owns_weights(graph: Graph, op: Op) -> bool:
     """Whether float weights are there, and no other op reads them or the bias."""
     if op.kind not in INPUT_AXIS or (weights := graph.weights(op)) is None or not weights.is_float:
         return False
-    alone = Counter(i for other in graph.ops for i in other.inputs)
-    return all(alone[i] == 1 for i in op.inputs[1:] if i >= 0)
+    return all(len(graph.readers[i]) == 1 for i in op.inputs[1:] if i >= 0)
 
 
 def _reads_all(graph: Graph, op: Op) -> bool:

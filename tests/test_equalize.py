@@ -13,7 +13,7 @@ from efld.tflite_file import Model
 from quantize import calibration, equalize, recipe
 from quantize.calibration import METHODS
 from quantize.float_edges import FloatEdges
-from quantize.graph import Graph
+from quantize.graph import Graph, Op, Value
 from quantize.making import Maker
 from tests import tiny_run
 
@@ -74,6 +74,16 @@ def test_int8_of_channels_far_apart_gets_better(
     before = np.abs(int8(apart, crops, tmp_path / "a.tflite") - exact).mean()
     after = np.abs(int8(tmp_path / "equal.tflite", crops, tmp_path / "b.tflite") - exact).mean()
     assert after < 0.8 * before
+
+
+def test_the_picture_itself_is_never_scaled() -> None:
+    def value(index: int, side: int, constant: NDArray[np.int32] | None = None) -> Value:
+        shape, none = (1, side, side, 3), np.array([])
+        return Value(index, str(index), "float32", shape, constant, none, none, 0)
+
+    pad = Op(0, "PAD", (0, 1), (2,), "")
+    values = (value(0, 8), value(1, 0, np.zeros((4, 2), np.int32)), value(2, 10))
+    assert not list(equalize.groups(Graph(values, (pad,), (0,), (2,))))
 
 
 def test_what_an_addition_ties_is_one_group_and_h_swish_is_in_none(fp32: Path) -> None:
