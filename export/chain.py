@@ -65,12 +65,11 @@ def stamped_spec(run: Path) -> ModelSpec:
     Raises:
         InputError: the spec names other weights than the run's.
     """
-    spec = ModelSpec.read(run / SPEC)
-    if spec.weights_sha256:
-        files.check_sha256(
-            run / WEIGHTS, spec.weights_sha256, SPEC, "Restore the pair or train again."
-        )
-    return replace(spec, weights_sha256=files.sha256(run / WEIGHTS))
+    spec, weights = ModelSpec.read(run / SPEC), run / WEIGHTS
+    if not spec.weights_sha256:
+        return replace(spec, weights_sha256=files.sha256(weights))
+    files.check_sha256(weights, spec.weights_sha256, SPEC, "Restore the pair or train again.")
+    return spec
 
 
 def _write_onnx(weights: Path, spec: ModelSpec, path: Path) -> dict[str, int]:

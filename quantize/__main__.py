@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
-from efld.run_files import RUNS
-
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from efld.errors import InputError, run_command
+from efld.run_files import RUNS
 from quantize.commands import audit, foreign, lint, recipes, run
 
 COMMANDS = {"run": run, "lint": lint, "audit": audit, "recipes": recipes}

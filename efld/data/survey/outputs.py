@@ -4,12 +4,13 @@ import os
 from pathlib import Path
 
 from efld.errors import InputError
+from efld.run_files import RUNS
 
 
 def default_sheet(root: Path) -> Path:
     """`runs/data/<last two folders of root>.jpg`: one name, "train", many datasets have."""
     name = "-".join(root.resolve().parts[1:][-2:])
-    return Path("runs", "data", f"{name or 'root'}.jpg")
+    return RUNS / "data" / f"{name or 'root'}.jpg"
 
 
 def spare_dataset(path: Path, root: Path) -> None:
