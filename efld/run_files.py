@@ -36,7 +36,7 @@ class Record(NamedTuple):
         files.write_json(run / self.file, {"schema": self.schema, **record})
 
 
-CONFIG = Record("config.json", 2, "python -m train PRESET --run")  # the mark of a training
+CONFIG = Record("config.json", 3, "python -m train PRESET --run")  # the mark of a training
 TRIM = Record("trim.json", 1, "python -m train trim")
 EXPORT = Record("export.json", 1, "python -m export")
 QUANTIZE = Record("quantize.json", 2, "python -m quantize")

@@ -28,6 +28,7 @@ from train.__main__ import config_of, parser
 from train.config import PRESETS, TrainConfig, changed, flat
 
 TINY = ["smoke", "--faces", "60", "--batch", "16", "--validation", "0.2"]
+SAW = ("embedded synthetic faces (60 faces)",)
 
 
 def command(*words: object) -> list[str]:
@@ -183,18 +184,18 @@ def test_a_place_that_cannot_be_written_is_refused_before_the_data_is_read(tmp_p
 def test_an_existing_run_is_refused(tmp_path: Path) -> None:
     config = TrainConfig()
     loop.check_run(config, tmp_path, resume=False, overwrite=False)
-    loop.begin(config, tmp_path)
+    loop.begin(config, tmp_path, SAW)
     with pytest.raises(InputError, match=r"this run exists\. Give --resume, --overwrite"):
         loop.check_run(config, tmp_path, resume=False, overwrite=False)
     (tmp_path / "history.csv").write_text("old")
     loop.check_run(config, tmp_path, resume=False, overwrite=True)
-    loop.begin(config, tmp_path)
+    loop.begin(config, tmp_path, SAW)
     assert not (tmp_path / "history.csv").exists()
 
 
 def test_a_run_is_not_emptied_of_what_it_begins_with(tmp_path: Path) -> None:
     run = tmp_path / "run"
-    loop.begin(TrainConfig(), run)
+    loop.begin(TrainConfig(), run, SAW)
     config = TrainConfig(init=str(run / "model.keras"))
     with pytest.raises(InputError, match=r"begins with and --overwrite would remove\. Give anoth"):
         loop.check_run(config, run, resume=False, overwrite=True)
@@ -204,9 +205,9 @@ def test_a_run_may_be_a_link(tmp_path: Path) -> None:
     (tmp_path / "disk").mkdir()
     run = tmp_path / "run"
     run.symlink_to("disk")
-    loop.begin(TrainConfig(), run)
+    loop.begin(TrainConfig(), run, SAW)
     (run / "tensorboard").mkdir()
-    loop.begin(TrainConfig(), run)
+    loop.begin(TrainConfig(), run, SAW)
     assert [path.name for path in (tmp_path / "disk").iterdir()] == ["config.json"]
 
 
@@ -219,7 +220,7 @@ def test_a_folder_that_is_no_run_is_never_emptied(tmp_path: Path, overwrite: boo
 
 def test_a_wrong_root_costs_no_earlier_run(tmp_path: Path) -> None:
     run = tmp_path / "run"
-    loop.begin(TrainConfig(), run)
+    loop.begin(TrainConfig(), run, SAW)
     config = TrainConfig(data=str(tmp_path / "nowhere"))
     with pytest.raises(InputError, match="no such folder"):
         loop.train(config, run, resume=False, overwrite=True, say=print)
@@ -257,10 +258,18 @@ def test_resuming_nothing_is_refused(tmp_path: Path) -> None:
 
 
 def test_resuming_with_other_choices_names_them(tmp_path: Path) -> None:
-    loop.begin(TrainConfig(), tmp_path)
+    loop.begin(TrainConfig(), tmp_path, SAW)
     other = changed(TrainConfig(), {"peak_lr": 0.5, "mirror": 0.0})
     with pytest.raises(InputError, match=r"mirror: 0\.5 -> 0\.0, peak_lr: 0\.001 -> 0\.5"):
         loop.check_run(other, tmp_path, resume=True, overwrite=False)
+
+
+def test_resuming_on_other_faces_says_what_it_began_with(finished: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(finished, tmp_path / "run")
+    config = TrainConfig.read(run)
+    config.write(run, ("data/faces (59 faces)",), {})
+    with pytest.raises(InputError, match=r"run: began with data/faces \(59 faces\), finds embed"):
+        loop.train(config, run, resume=True, overwrite=False, say=lambda _: None)
 
 
 def test_flags_are_the_fields_of_the_config() -> None:
@@ -273,7 +282,7 @@ def test_flags_are_the_fields_of_the_config() -> None:
 
 def test_a_config_is_read_back_whole(tmp_path: Path) -> None:
     config = changed(TrainConfig(), {"blur": 0.9, "seed": 7, "extra": ("a", "b")})
-    config.write(tmp_path, "", {})
+    config.write(tmp_path, SAW, {})
     assert TrainConfig.read(tmp_path) == config
 
 

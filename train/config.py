@@ -1,6 +1,7 @@
 """Every choice that changes a training run, and the presets."""
 
 import shlex
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -68,9 +69,10 @@ class TrainConfig:
     def steps(self) -> int:
         return self.epochs * self.epoch_steps
 
-    def write(self, run: Path, command: str, versions: dict[str, str]) -> None:
-        record = {"config": asdict(self), "command": command, "versions": versions}
-        run_files.CONFIG.write(run, record)
+    def write(self, run: Path, saw: Sequence[str], versions: Mapping[str, str]) -> None:
+        """`saw`: lines about the faces and the weights that the run begins with."""
+        record = {"config": asdict(self), "command": self.command(), "saw": saw}
+        run_files.CONFIG.write(run, {**record, "versions": versions})
 
     def command(self) -> str:
         """The shortest command that gives this config; paths by their last two parts."""

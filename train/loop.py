@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import keras
@@ -33,10 +34,11 @@ def train(config: TrainConfig, run: Path, *, resume: bool, overwrite: bool, say:
     data = load(config, say)
     keras.utils.set_random_seed(config.seed)
     if resume and (run / run_files.LAST).exists():
+        check_saw(run, data.names)
         model = restored(run)
     else:
         model = compiled(config, data)
-        begin(config, run)
+        begin(config, run, data.names)
     batches = Batches(
         data.sources,
         config.batch,
@@ -110,14 +112,28 @@ def check_run(config: TrainConfig, run: Path, *, resume: bool, overwrite: bool) 
         )
 
 
-def begin(config: TrainConfig, run: Path) -> None:
+def check_saw(run: Path, saw: Sequence[str]) -> None:
+    """Refuses other faces or weights than those the run began with: their order decides a batch.
+
+    Raises:
+        InputError: as it says.
+    """
+    before = run_files.CONFIG.read(run)["saw"]
+    if before != list(saw):
+        raise InputError(
+            f"{run}: began with {' + '.join(before)}, finds {' + '.join(saw)}. Put back what it "
+            "began with, or give --overwrite or another --run."
+        )
+
+
+def begin(config: TrainConfig, run: Path, saw: Sequence[str]) -> None:
     """Empties the run's folder, which may be a link, and writes its config over the earlier one."""
     for old in run.iterdir() if run.exists() else ():
         if old.is_dir() and not old.is_symlink():
             shutil.rmtree(old)
         elif old.name != run_files.CONFIG.file:
             old.unlink()
-    config.write(run, config.command(), versions())
+    config.write(run, saw, versions())
 
 
 def versions() -> dict[str, str]:
