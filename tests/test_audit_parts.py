@@ -10,7 +10,7 @@ import pytest
 
 from efld import tflite_file
 from efld.tflite_file import Model
-from quantize.audit import provenance, scales
+from quantize.audit import pictures, provenance, scales
 from quantize.audit.bounds import bounds
 from quantize.audit.report import Options, Report, report
 from quantize.graph import Graph, Op
@@ -43,6 +43,13 @@ def weights_of(model: Model, name: str) -> int:
     found = graph.weights(op_named(graph, name))
     assert found is not None
     return found.index
+
+
+def test_one_constant_output_of_several_may_be_meant_so() -> None:
+    seen = pictures.Seen("2 faces", 2, [], ["count"], outputs=2)
+    assert [found.severity for found in pictures.findings(seen)] == ["warning"]
+    alone = replace(seen, outputs=1)
+    assert [found.severity for found in pictures.findings(alone)] == ["fault"]
 
 
 @pytest.mark.parametrize("scale", [0.0, -1.0, math.nan, math.inf])

@@ -30,9 +30,14 @@ def counted(findings: Sequence[Finding]) -> str:
     return ", ".join(f"{n} {name}{'' if n == 1 else 's'}" for name, n in counts.items())
 
 
+def short(name: str) -> str:
+    """onnx2tf's names are lists of all that was fused."""
+    return name.partition(";")[0]
+
+
 def few(names: Sequence[str]) -> str:
-    """The first of many names; onnx2tf's are lists of all that was fused."""
-    names = [name.partition(";")[0] for name in names]
+    """The first of many names."""
+    names = [*map(short, names)]
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return ", ".join(names[:SHOWN]) + more
 

@@ -44,6 +44,7 @@ class Seen:
     count: int
     saturations: list[Saturation]  # the worst first
     constant_outputs: list[str]  # the same for every picture
+    outputs: int  # how many there are
 
 
 def foreign_spec(graph: Graph) -> ModelSpec | None:
@@ -139,6 +140,7 @@ def look(path: Path, graph: Graph, spec: ModelSpec, faces: Sequence[Face], words
         constant_outputs=[
             graph.values[i].name for i, kept in outputs.items() if (np.ptp(kept, axis=0) == 0).all()
         ],
+        outputs=len(outputs),
     )
 
 
@@ -211,9 +213,10 @@ def _output_sources(graph: Graph) -> set[int]:
 def findings(seen: Seen) -> Iterator[Finding]:
     """What the pictures showed."""
     for name in seen.constant_outputs:
+        # One of several may be meant so: a count of boxes, say.
         yield Finding(
-            "fault", "constant-output", name,
-            f"the same for all {seen.count} pictures.",
+            "fault" if len(seen.constant_outputs) == seen.outputs else "warning",
+            "constant-output", name, f"the same for all {seen.count} pictures.",
             "Calibrate on pictures as the application feeds them, and quantise again.",
         )  # fmt: skip
     outputs = [s for s in seen.saturations if s.is_output and s.share > OUTPUT_SATURATED_SHARE]

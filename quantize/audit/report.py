@@ -136,7 +136,7 @@ def _seen(path: Path, graph: Graph, spec: ModelSpec | None, options: Options) ->
 
 
 def _unseen(why: str) -> Seen:
-    return Seen(f"not run on pictures: {why}", 0, [], [])
+    return Seen(f"not run on pictures: {why}", 0, [], [], 0)
 
 
 def _test_ids(spec: ModelSpec | None, options: Options) -> Collection[str]:

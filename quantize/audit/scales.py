@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from quantize.audit.finding import Finding, few
+from quantize.audit.finding import Finding, few, short
 from quantize.graph import OUTPUT_AXIS, Graph, Op, Value
 
 SMALLEST_SCALE = float(np.finfo(np.float32).tiny)  # below it a float32 is denormal
@@ -87,7 +87,7 @@ def _dead(stored: list[Weights]) -> Iterator[Finding]:
     if dead:
         yield Finding(
             "warning" if max(dead.values()) > DEAD_CHANNELS else "note", "dead-channels",
-            few([f"{name} ({count})" for name, count in dead.items()]),
+            few([f"{short(name)} ({count})" for name, count in dead.items()]),
             f"{sum(dead.values())} output channels have no weight but zero.",
             "Prune them, unless they pad a layer to a multiple of 8: they cost time and bytes.",
         )  # fmt: skip

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from quantize.audit.arithmetic import Island
-from quantize.audit.finding import counted, few, lines
+from quantize.audit.finding import counted, few, lines, short
 from quantize.audit.report import Report
 
 SHOWN_TENSORS = 3  # the most saturated ones
@@ -92,7 +92,9 @@ def _pictures(report: Report) -> Iterator[str]:
     seen = report.seen
     yield f"pictures: {seen.pictures}"
     if seen.count:
-        worst = [f"{s.tensor} {100 * s.share:.1f} %" for s in seen.saturations[:SHOWN_TENSORS]]
+        worst = [
+            f"{short(s.tensor)} {100 * s.share:.1f} %" for s in seen.saturations[:SHOWN_TENSORS]
+        ]
         yield f"most values stuck at an end of their range: {few(worst)}"
 
 
