@@ -33,6 +33,7 @@ class Check(NamedTuple):
     """What the user says, with what was measured in place of what was not said."""
 
     told: Told
+    note: str  # where its pixels begin, where that is another place than ours; else empty
     warning: str  # empty: nothing else suits the file better
     found: dict[str, Any]  # for the record
 
@@ -57,7 +58,7 @@ def check(foreign: ForeignModel, root: Path, origin_px: float | None) -> Check:
     found = trial.compared(told, near, label(root))
     better = [flag for flag in found.best if _is_better(found.own, found.others[flag])]
     warning = _warning(found.own, {flag: found.others[flag] for flag in better}, found.where)
-    return Check(told, warning, {
+    return Check(told, trial.moved(told) if origin_px is None else "", warning, {
         "faces": len(found.own),
         "first_faces": len(at_first.own),
         "origin": "measured" if origin_px is None else "given",
@@ -151,6 +152,16 @@ class _Trial:
         ways = [replace(told, origin_px=px) for px in ORIGINS_PX]
         best = min(ways, key=lambda way: float(self.of(way).mean()))
         return best if _is_better(self.of(told), self.of(best)) else told
+
+    def moved(self, told: Told) -> str:
+        """What a measured origin brings; empty for the exact one."""
+        if told.origin_px == CENTRE_PX:
+            return ""
+        exact, own = self.of(replace(told, origin_px=CENTRE_PX)).mean(), self.of(told).mean()
+        return (
+            f"note: it counts pixels from another place: NME {exact:.2f} % with the middle of the "
+            f"first one at {CENTRE_PX:g}, {own:.2f} % with --origin {told.origin_px:g}, now taken"
+        )
 
 
 def _others(told: Told) -> Iterator[tuple[str, Told]]:

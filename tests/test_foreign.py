@@ -1,6 +1,7 @@
 """`python -m quantize MODEL.onnx`: a file from anywhere becomes a run and an int8 file."""
 
 import json
+import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
@@ -223,6 +224,7 @@ def test_what_is_true_is_taken_without_a_word(file: Path, data: Path) -> None:
     found = check(file, data)
     assert found.warning == ""
     assert found.told == replace(SAID, output="output", origin_px=0.5)
+    assert found.note == ""
     json.dumps(found.found)
 
 
@@ -242,7 +244,9 @@ def test_another_origin_is_found_or_warned_of(data: Path, tmp_path: Path) -> Non
     moved = onnx.numpy_helper.to_array(bias) - 0.5 / tiny_foreign.INPUT_PX
     bias.CopyFrom(onnx.numpy_helper.from_array(moved, "b3"))
     path = save(made, tmp_path / "net.onnx")
-    assert check(path, data).told.origin_px == 0
+    found = check(path, data)
+    assert found.told.origin_px == 0
+    assert re.search(r"NME \S+ % with .* one at 0\.5, \S+ % with --origin 0, now taken", found.note)
     with pytest.raises(InputError, match="with --origin 0"):
         check(path, data, origin_px=1)
 

@@ -96,13 +96,16 @@ def run(argv: Sequence[str]) -> tuple[str, int]:
     foreign.check_free(folder, path)
     say(f"{path}: is what was said of it true?")
     checked = foreign_check.check(model, data, origin_px)
-    if checked.warning:
-        say(checked.warning)
+    remarks = [*filter(None, (checked.note, checked.warning))]
+    for remark in remarks:
+        say(remark)
     source = Source(path, checked.told, checked.found)
     with steps_of(folder):
         foreign.make(source, Evaluation(data, split), folder, say, limits)
-    text, code = run_command.quantized(then)
-    return "\n".join(filter(None, [text, _said(checked.told), checked.warning])), code
+    table, code = run_command.quantized(then)
+    return "\n".join(
+        filter(None, [table, _said(checked.told), checked.note, checked.warning])
+    ), code
 
 
 def _check_said(path: Path, words: dict[str, object]) -> None:
