@@ -86,7 +86,10 @@ def test_output_is_a_picture_with_the_points_on_it(
 
 
 def test_a_box_may_reach_outside(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(files, capsys, "--json", box="-40,-40,100,100")[0] == 0
+    code, out, _ = run(files, capsys, "--json", box="-40,-40,100,100")
+    assert code == 0
+    points = json.loads(out)["points_px"]
+    np.testing.assert_allclose(points, EXPECTED_PX - (90, 100), atol=1e-2)
 
 
 def test_drawing_leaves_the_picture_alone_and_cuts_points_outside() -> None:

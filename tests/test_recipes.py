@@ -66,6 +66,6 @@ def test_a_run_without_an_export_is_refused(tmp_path: Path) -> None:
         command.run([str(tmp_path), *GIVEN])
 
 
-def test_test_faces_do_not_calibrate(run: Path) -> None:
+def test_an_unknown_split_is_refused(run: Path) -> None:
     with pytest.raises(InputError, match="unknown"):
         command.run([str(run), *GIVEN, "--split", "nonsense"])
