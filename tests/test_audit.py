@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -154,6 +155,11 @@ def test_the_text_has_the_verdict_first_and_the_record_has_everything(
     assert record["sizes"]["total"] == clean.stat().st_size
     assert record["delegation"]["partitions"] == 1
     assert len(record["spec"]["calibration"]) == len(source().ids)
+    listed = Counter(tensor["dtype"] for tensor in record["tensors"])
+    counted = Counter(record["activations"])
+    counted.update({dtype: own["tensors"] for dtype, own in record["constants"].items()})
+    assert listed == counted
+    assert any(len(tensor["scales"]) > 1 for tensor in record["tensors"] if tensor["constant"])
 
 
 def test_faces_that_calibrated_are_not_looked_at(clean: Path, seen: Report) -> None:

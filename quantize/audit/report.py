@@ -19,7 +19,7 @@ from quantize.audit.gate import by_dtype
 from quantize.audit.pictures import Seen
 from quantize.audit.plan import plan
 from quantize.audit.sizes import Sizes
-from quantize.graph import Graph
+from quantize.graph import Graph, Value
 
 SCHEMA = 1
 
@@ -51,6 +51,7 @@ class Report:
     delegation: Delegation | None  # None: the runtime refuses the file
     seen: Seen
     sizes: Sizes
+    tensors: list[dict[str, Any]]  # all of them
 
     @property
     def exit_code(self) -> int:
@@ -97,7 +98,19 @@ def report(path: Path, options: Options) -> Report:
         path, files.sha256(path), says, why, spec,
         sorted_by_severity(finding for part in found for finding in part),
         constants, activations, computing, planned_by, delegation, seen, weighed,
+        [_tensor(value) for value in graph.values],
     )  # fmt: skip
+
+
+def _tensor(value: Value) -> dict[str, Any]:
+    return {
+        "name": value.name,
+        "dtype": value.dtype,
+        "shape": value.shape,
+        "constant": value.constant is not None,
+        "scales": value.scales.tolist(),
+        "zero_points": value.zero_points.tolist(),
+    }
 
 
 def _spec(path: Path) -> tuple[ModelSpec | None, list[Finding]]:
