@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from efld import tflite_file
+from efld.errors import StepError, one_line
 from efld.runtime import LandmarkModel
 from efld.tflite_file import Model
 from quantize import bias, recipe, slim, weighted
@@ -53,13 +54,24 @@ class Maker:
     def write_as(
         self, path: Path, configure: Callable[["Quantizer"], None], ranges: Mapping[str, Range]
     ) -> None:
-        """Writes a file of any recipe: `configure` tells it to ai-edge-quantizer."""
+        """Writes a file of any recipe: `configure` tells it to ai-edge-quantizer.
+
+        Raises:
+            StepError: it cannot make such a file of this graph.
+        """
         from ai_edge_quantizer.quantizer import Quantizer
 
         quantizer = Quantizer(self.fp32.path.read_bytes())
         configure(quantizer)
-        with _quiet():
-            made = quantizer.quantize(_statistics(ranges) if quantizer.need_calibration else None)
+        statistics = _statistics(ranges) if quantizer.need_calibration else None
+        try:
+            with _quiet():
+                made = quantizer.quantize(statistics)
+        except (ValueError, RuntimeError) as error:
+            raise StepError(
+                f"step int8: ai-edge-quantizer cannot make int8 of {self.fp32.path} "
+                f"({one_line(error)}). `python -m quantize lint` with it says what is unusual."
+            ) from None
         model = tflite_file.parse(bytes(made.quantized_model), path.name)
         self._improve(model)
         ids = self.calibration_ids if quantizer.need_calibration else ()

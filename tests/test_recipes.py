@@ -10,6 +10,7 @@ from efld import files
 from efld.errors import InputError
 from quantize import recipes_table
 from quantize.commands import recipes as command
+from quantize.recipes_table import Point
 from tests import tiny_run
 
 GIVEN = ("--data", str(tiny_run.faces_root()), "--calibration-faces", "24")
@@ -45,7 +46,14 @@ def test_every_recipe_has_its_row(run: Path, tmp_path: Path) -> None:
     assert "training, held out" in lines[0]
     assert [line.split("  ")[0] for line in lines[2 : 2 + len(rows)]] == list(rows)
     assert "ops outside" in next(line for line in lines if line.startswith("int8 everywhere"))
-    assert lines[-1].startswith(" 16 calibration pictures: ")
+    assert lines[-2].startswith(" 16 calibration pictures: ")
+    assert lines[-1].startswith(f"{record['enough_pictures']} are enough: ")
+
+
+def test_so_many_pictures_are_enough_from_which_on_nothing_changes() -> None:
+    curve = [Point(n, 7.0, px) for n, px in ((8, 0.30), (16, 0.25), (32, 0.27), (64, 0.251))]
+    assert command.enough(curve[:2]) == 16
+    assert command.enough(curve) == 64  # with 16 it was luck
 
 
 def test_a_recipe_that_fails_says_why_in_its_row(

@@ -3,6 +3,7 @@
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Sequence
 from dataclasses import asdict
+from itertools import takewhile
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -19,6 +20,7 @@ from quantize.commands import flags
 from quantize.recipes_table import Point, Recipes
 
 SCHEMA = 1
+ENOUGH = 1.05  # of the distance with all pictures
 HELP = """examples:
   python -m quantize recipes efld-small
   python -m quantize recipes runs/NAME --data DATA/300w --split common --json recipes.json
@@ -83,10 +85,24 @@ def run(argv: Sequence[str]) -> tuple[str, int]:
         "method": method,
         "rows": [asdict(row) for row in rows],
         "curve": [asdict(point) for point in curve],
+        "enough_pictures": enough(curve) if curve else None,
     }
     if given.json is not None:
         files.write_json(given.json, record)
-    return "\n".join([_heading(folder, record), recipes_table.text(rows), *map(_line, curve)]), 0
+    lines = [_heading(folder, record), recipes_table.text(rows), *map(_line, curve)]
+    if curve:
+        lines.append(
+            f"{record['enough_pictures']} are enough: from there on the distance is at most "
+            f"{ENOUGH - 1:.0%} over that with {curve[-1].pictures}"
+        )
+    return "\n".join(lines), 0
+
+
+def enough(curve: Sequence[Point]) -> int:
+    """The number of pictures from which on more of them change little."""
+    most = curve[-1].mean_px
+    near = takewhile(lambda point: point.mean_px <= ENOUGH * most, reversed(curve))
+    return min(point.pictures for point in near)
 
 
 def _opened(folder: Path, given: Namespace, work: Path) -> tuple[Recipes, Reference]:
