@@ -40,6 +40,19 @@ def test_rows_are_trained_measured_and_compared(words: list[str], tmp_path: Path
     assert (tmp_path / "a.md").read_text() == text
 
 
+def test_the_table_says_what_another_seed_does(words: list[str]) -> None:
+    given = ablation.parse([*words, "--seeds", "0", "1"])
+    faces = np.arange(4.0)
+    rows = [
+        ablation.Row(ablation.RECIPE, np.stack([faces, faces + 0.1])),
+        ablation.Row("l1", np.stack([faces, faces + 0.5])),
+        ablation.Row("l2", np.stack([faces, faces + 0.2])),
+    ]
+    assert "lie 0.20 apart" in ablation.table(rows, given, ablation.BUDGET)
+    one_seed = [row._replace(errors_percent=row.errors_percent[:1]) for row in rows]
+    assert "apart" not in ablation.table(one_seed, given, ablation.BUDGET)
+
+
 def test_the_table_says_the_command_that_makes_it(words: list[str]) -> None:
     some = ["--rows", ablation.RECIPE, "warps to other faces' shapes"]
     given = ablation.parse([*words, *some])
