@@ -93,12 +93,20 @@ def pick(faces: Sequence[Face], test_ids: Iterable[str], count: int, seed: int) 
             f"{min(shared)}: the result is measured on it ({len(shared)} such faces), refused for "
             "calibration. Measure on another split."
         )
+    check_count(count)
     kept, held_out = hold_out(faces, HELD_OUT_SHARE)
-    if count < 1:
-        raise InputError(f"{count} calibration faces wanted, expected 1 or more.")
     draw = random.Random(seed)
     chosen = draw.sample(kept, min(count, len(kept)))
     return CalibrationFaces(chosen, draw.sample(held_out, min(HELD_OUT_FACES, len(held_out))))
+
+
+def check_count(faces: int) -> None:
+    """
+    Raises:
+        InputError: none wanted.
+    """
+    if faces < 1:
+        raise InputError(f"{faces} calibration faces wanted, expected 1 or more.")
 
 
 def faces_for(

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from importlib import metadata
@@ -24,7 +24,7 @@ from quantize import calibration, lint, recipe
 from quantize.audit import Audit, audit
 from quantize.audit.finding import counted, lines
 from quantize.calibration import CalibrationFaces
-from quantize.kept import Calibrated
+from quantize.kept import Calibrated, KeptChoice
 from quantize.layers import layer_errors
 from quantize.making import Maker
 from quantize.recipe import FloatOp
@@ -53,8 +53,9 @@ class Options:
     def __post_init__(self) -> None:
         """
         Raises:
-            InputError: a budget that no file could hold.
+            InputError: a budget that no file could hold, or no calibration faces wanted.
         """
+        calibration.check_count(self.calibration_faces)
         if not 0 <= self.max_nme_drop < math.inf:
             raise InputError(
                 f"{self.max_nme_drop:g} points of NME as a budget, expected 0 or more, such as "
@@ -102,7 +103,7 @@ class _Job:
             hand = {index[op.name]: op.why for op in recipe.float_ops(model, no_kernel)}
             by_hand = {i: why for i, why in hand.items() if i not in graph.pinned}
             chooser = Chooser(trials, by_hand, self.options.max_nme_drop, self.say)
-            choice = chooser.choose(self.options.objective)
+            choice = self._as_kept(trials, index) or chooser.choose(self.options.objective)
         trials.make(choice.plan, self.path)
         return choice, list(self._rows(trials, choice))
 
@@ -120,8 +121,8 @@ class _Job:
         """What was kept, or else is seen on the calibration faces."""
         if self.kept is not None:
             self.say(
-                f"calibration on {len(self.kept.ids)} training faces of {self.kept.data}, as kept "
-                f"in {self.run / CALIBRATION}; --data takes others"
+                f"calibration on {len(self.kept.ids)} training faces of {self.kept.data}, and what "
+                f"stays float, as kept in {self.run / CALIBRATION}; --data takes others"
             )
             return self.kept
         self.say(f"calibration on {len(self.faces.calibrate)} training faces")
@@ -144,10 +145,19 @@ class _Job:
             "ranges": summed,
             "sample_sha256": files.sha256(sample),  # changes with the tools and their use
         }
-        journal = Journal.open(self.run / SEARCH / "trials.jsonl", context)
+        journal = Journal.open(self.run / SEARCH, context)
         if journal.known:
             self.say(f"{journal.path}: {len(journal.known)} trials of an earlier run are kept")
         return Trials(graph, self.fp32, maker, summed, held_out, journal, self.work, bar)
+
+    def _as_kept(self, trials: Trials, index: Mapping[str, int]) -> Choice | None:
+        """What was kept with the numbers, unless more is asked for than it held."""
+        kept = self.kept and self.kept.choice
+        if not kept or self.options.objective or self.options.max_nme_drop < kept.max_nme_drop:
+            return None
+        whys = {index[name]: why for name, why in kept.floats.items()}
+        plan = Plan(frozenset(whys), next(iter(trials.ranges)))
+        return Choice(plan, trials.planned(plan, whys), None, as_kept=True)
 
     def _rows(self, trials: Trials, choice: Choice) -> Iterator[Trial]:
         held = trials.held_out
@@ -155,7 +165,10 @@ class _Job:
         for method in trials.ranges:
             result = trials.measure(Plan(choice.plan.floats, method))
             yield Trial(method, result.nme_percent, result.mean_px)
-            self.say(f"{method}: NME {result.nme_percent:.3f} % on held-out training faces")
+            self.say(
+                f"{method}: NME {result.nme_percent:.3f} % on {len(held.crops)} held-out training "
+                f"faces of {self.data}"
+            )
 
 
 def _of_kinds(graph: Wiring, kinds: frozenset[str]) -> Iterator[int]:
@@ -191,7 +204,8 @@ def quantize(run: Path, evaluation: Evaluation, options: Options, say: Say) -> l
         result = _judge(job, choice, Reference.of(fp32, crops), seconds)
         job.path.replace(run / FILES["int8"])
     if evaluation.root is not None:
-        job.calibrated.keep(run / CALIBRATION, choice.plan.method, fp32)
+        kept_choice = KeptChoice.of(choice.planned, options.max_nme_drop)
+        job.calibrated.keep(run / CALIBRATION, choice.plan.method, kept_choice, fp32)
     QUANTIZE.write(run, _record(job, choice, trials, result))
     plot.write(run / PLOT, choice.search)
     return [*steps, result.step]
@@ -246,7 +260,8 @@ def _judge(job: _Job, choice: Choice, reference: Reference, seconds: float) -> _
     drop = round(step.nme_percent - nme_percent, 3) + 0.0  # no "-0.000"
     verdict = f"ok, NME {drop:+.3f}, limit +{max_nme_drop:g}; 1 partition"
     [time_ratio] = latency_ratios(job.fp32, [model])
-    job.say(f"int8: {time_ratio:.2f} of float32's time in the same run")
+    slower = ", slower: on this processor it saves bytes alone" if time_ratio > 1 else ""
+    job.say(f"int8: {time_ratio:.2f} of float32's time in the same run{slower}")
     images = in_range(reference.crops.images[:LAYER_PICTURES], job.fp32.spec)
     layers = layer_errors(job.fp32.path, path, images)
     step = replace(step, verdict=verdict)
@@ -280,7 +295,9 @@ def _record(job: _Job, choice: Choice, trials: Sequence[Trial], result: _Result)
         "calibration_data": job.calibrated.data,
         "calibration_ids": list(job.calibrated.ids),
         "method": choice.plan.method,
+        "as_kept": choice.as_kept,
         "trials": [asdict(trial) for trial in trials],
+        "held_out_data": job.data,
         "held_out_faces": len(job.faces.choose),
         "nme_percent": {"fp32": result.fp32_nme_percent, "int8": result.step.nme_percent},
         "latency": {"int8_over_fp32": result.time_ratio},

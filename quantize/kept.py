@@ -1,11 +1,11 @@
 """What calibration pictures say of a float file, and `calibration.json`, which keeps it.
 
-The numbers are not the pictures: kept beside published weights they give their int8 file the scales
-of real faces, where only rendered ones are at hand.
+The numbers are not the pictures: kept beside published weights, with what stayed float, they give
+the int8 file that real faces chose, where only rendered ones are at hand.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,12 +18,24 @@ from efld.runtime import LandmarkModel
 from efld.tflite_file import Model
 from quantize import calibration
 from quantize.calibration import METHODS, Range
-from quantize.recipe import WITH_WEIGHTS
+from quantize.recipe import WITH_WEIGHTS, FloatOp, Why
 from quantize.search.units import Wiring
 from quantize.weighted import Floats
 
-SCHEMA = 1
+SCHEMA = 2
 DIGITS = 9  # a float32 is the same after them
+
+
+@dataclass(frozen=True)
+class KeptChoice:
+    """What stayed float in the file that was written with the numbers."""
+
+    floats: Mapping[str, Why]  # by the op's name
+    max_nme_drop: float  # the budget that it held
+
+    @classmethod
+    def of(cls, planned: Sequence[FloatOp], max_nme_drop: float) -> Self:
+        return cls({op.name: op.why for op in planned}, max_nme_drop)
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +46,7 @@ class Calibrated:
     ids: tuple[str, ...]  # of the pictures
     ranges: Mapping[str, Mapping[str, Range]]  # by method and tensor
     channel_means: Mapping[str, list[float]]  # by tensor that a layer with weights reads
+    choice: KeptChoice | None = None  # None: just observed
 
     @classmethod
     def observed(
@@ -62,14 +75,15 @@ class Calibrated:
             for name, mean in self.channel_means.items()
         }
 
-    def keep(self, path: Path, method: str, fp32: LandmarkModel) -> None:
-        """Writes what one method of summing up needs."""
+    def keep(self, path: Path, method: str, choice: KeptChoice, fp32: LandmarkModel) -> None:
+        """Writes what one method of summing up needs, and what stayed float with it."""
         files.write_json(path, {
             "schema": SCHEMA,
             "weights_sha256": fp32.spec.weights_sha256,
             "data": self.data,
             "ids": list(self.ids),
             "method": method,
+            **asdict(choice),
             "ranges": {name: _text(ends) for name, ends in self.ranges[method].items()},
             "channel_means": {name: _text(mean) for name, mean in self.channel_means.items()},
         })  # fmt: skip
@@ -89,14 +103,19 @@ class Calibrated:
         ranges = {name: _numbers(text) for name, text in record["ranges"].items()}
         means = {name: _numbers(text) for name, text in record["channel_means"].items()}
         model = tflite_file.read(fp32.path)
-        if lacking := {*Wiring.of(model).names} - {*ranges} | _read_by_layers(model) - {*means}:
+        names = {*Wiring.of(model).names}
+        lacking = (
+            names - {*ranges} | _read_by_layers(model) - {*means} | {*record["floats"]} - names
+        )
+        if lacking:
             raise InputError(
-                f"{path}: has no numbers of {min(lacking)}, which {fp32.path} computes: another "
+                f"{path}: {min(lacking)} is in it or in {fp32.path}, expected in both: another "
                 "version of the converter named it. Give --data."
             )
         pairs = {name: (low, high) for name, (low, high) in ranges.items()}
         method = {record["method"]: pairs}
-        return cls(record["data"], tuple(record["ids"]), method, means)
+        choice = KeptChoice(record["floats"], record["max_nme_drop"])
+        return cls(record["data"], tuple(record["ids"]), method, means, choice)
 
 
 def _read_by_layers(model: Model) -> set[str]:

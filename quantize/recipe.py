@@ -23,7 +23,7 @@ REASONS: MappingProxyType[Why, str] = MappingProxyType({
     "head": "first layers: their rounding is seen by all others; float costs them no time",
     "gate": "squeeze-excite behind a float activation: its ranges differ most from face to face",
     "tail": "writes the landmarks: one int8 step of their range is half a pixel",
-    "budget": "found by search: int8 costs too much here, as float_units of quantize.json says",
+    "budget": "found by search, whose quantize.json says in float_units what int8 costs here",
 })  # fmt: skip
 
 NO_INT8_KERNEL = frozenset({"HARD_SWISH"})

@@ -13,7 +13,7 @@ from benchmark.emulated.measure import Counts, Emulated
 from benchmark.emulated.toolchain import Tools
 from benchmark.host import Host, Latency
 from efld import files
-from efld.run_files import CONFIG
+from efld.run_files import CONFIG, QUANTIZE
 from efld.spec import ModelSpec
 from quantize.audit import Audit
 from quantize.chain import Options, Trial
@@ -124,8 +124,8 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     steps = [step(run, name, size) for name, size in zip(NAMES, SIZES, strict=True)]
     data = {"root": "embedded synthetic faces", "split": "common", "faces": 300}
     write(run / "export.json", input_px=112, data=data, steps=steps[:2])
-    write(run / "quantize.json", schema=2, fp32_sha256=sha(run, NAMES[0]), step=steps[2],
-          **quantized())  # fmt: skip
+    write(run / QUANTIZE.file, schema=QUANTIZE.schema, fp32_sha256=sha(run, NAMES[0]),
+          step=steps[2], **quantized())  # fmt: skip
     return run
 
 
@@ -146,6 +146,7 @@ def quantized() -> dict[str, Any]:
     return {
         "options": asdict(Options()), "calibration_data": "synthetic",
         "calibration_ids": ["a"] * 256, "method": "min-max", "held_out_faces": 114,
+        "held_out_data": "rendered", "as_kept": False,
         "trials": [asdict(trial) for trial in trials], "latency": {"int8_over_fp32": 0.74},
         "search": None, "audit": found.to_record(),
         "layers": [{"layer": f"conv_2d_{i}", "relative_error": i / 1000} for i in range(12)],

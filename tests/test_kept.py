@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -76,12 +77,38 @@ def test_kept_numbers_hold_no_picture(run: Path) -> None:
     assert channels < tiny_run.INPUT_PX**2  # no map of places
 
 
+def test_kept_numbers_bring_what_stayed_float(run: Path) -> None:
+    """Other faces would have chosen otherwise: the file is the one that was measured."""
+    path = run / run_files.CALIBRATION
+    kept = json.loads(path.read_text())
+    extra = next(name for name in kept["ranges"] if "conv" in name and name not in kept["floats"])
+    kept["floats"][extra] = "budget"
+    files.write_json(path, kept)
+    _, record = quantize(run)
+    assert record["as_kept"]
+    assert extra in {
+        name for row in record["audit"]["float_ops"] for name in row["names"]
+    }  # only there
+
+
+@pytest.mark.parametrize("asked", [{"max_nme_drop": 4.0}, {"objective": "size"}])
+def test_who_asks_for_more_than_was_kept_gets_another_choice(
+    run: Path, asked: dict[str, Any]
+) -> None:
+    chain.quantize(run, RENDERED, replace(tiny_run.OPTIONS, **asked), lambda _: None)
+    assert not run_files.QUANTIZE.read(run)["as_kept"]
+
+
 def of_other_weights(kept: dict[str, Any]) -> None:
     kept["weights_sha256"] = "0" * 64
 
 
 def without_a_tensor(kept: dict[str, Any]) -> None:
     kept["ranges"].popitem()
+
+
+def with_an_op_too_many(kept: dict[str, Any]) -> None:
+    kept["floats"]["conv_of_old"] = "budget"
 
 
 def without_a_mean(kept: dict[str, Any]) -> None:
@@ -92,8 +119,9 @@ def without_a_mean(kept: dict[str, Any]) -> None:
     ("spoil", "message"),
     [
         (of_other_weights, r"calibration.json: is of the weights 00000000, .* or give --data"),
-        (without_a_tensor, r"calibration.json: has no numbers of .* Give --data"),
-        (without_a_mean, r"calibration.json: has no numbers of .* Give --data"),
+        (without_a_tensor, r"calibration.json: .* expected in both: another .* Give --data"),
+        (without_a_mean, r"calibration.json: .* expected in both: another .* Give --data"),
+        (with_an_op_too_many, r"calibration.json: conv_of_old is in it or in .* Give --data"),
     ],
 )
 def test_numbers_that_do_not_fit_are_refused(

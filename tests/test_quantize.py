@@ -112,6 +112,28 @@ def test_a_test_face_that_hides_among_training_faces_is_refused() -> None:
         calibration.pick(faces, tiny_run.evaluation().crops(tiny_run.SPEC).ids, 8, 0)
 
 
+def test_a_graph_that_the_quantiser_refuses_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Path(shutil.copytree(tiny_run.exported("dense"), tmp_path / "run"))
+
+    def refuse(*_: object) -> None:
+        raise ValueError("no such\nop")
+
+    monkeypatch.setattr("ai_edge_quantizer.quantizer.Quantizer.quantize", refuse)
+    with pytest.raises(StepError, match=r"cannot make int8 of .*fp32.tflite \(no such op\)\."):
+        chain.quantize(run, tiny_run.evaluation(), tiny_run.OPTIONS, lambda _: None)
+    assert not (run / run_files.FILES["int8"]).exists()
+
+
+def test_test_faces_do_not_calibrate() -> None:
+    root = tiny_run.faces_root()
+    tests = {face.id for face in open_faces(root, "common")}
+    found = calibration.faces_for(root, "common", tests, 1000, 0)
+    assert found.ids
+    assert not tests & {*found.ids, *(face.id for face in found.choose)}
+
+
 def test_calibration_and_choice_share_no_face() -> None:
     faces = open_faces(tiny_run.faces_root(), "train")
     found = calibration.pick(faces, (), 24, 0)
@@ -122,6 +144,8 @@ def test_calibration_and_choice_share_no_face() -> None:
     assert len(everything.ids) + len(everything.choose) == len(faces)
     with pytest.raises(InputError, match="0 calibration faces wanted, expected 1 or more"):
         calibration.pick(faces, (), 0, 0)
+    with pytest.raises(InputError, match="0 calibration faces wanted, expected 1 or more"):
+        chain.Options(calibration_faces=0)
 
 
 def test_methods_on_ranges_known_by_hand() -> None:

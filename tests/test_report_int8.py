@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from efld import files
+from efld.run_files import QUANTIZE
 from export.foreign_spec import Told
 from quantize.commands import foreign as foreign_command
 from quantize.commands import run as run_command
@@ -20,7 +21,7 @@ __all__ = ["run"]  # the fixture
 
 
 def changed(path: Path, **fields: Any) -> None:
-    record = files.read_json(path, 2 if path.name == "quantize.json" else 1, "")
+    record = files.read_json(path, QUANTIZE.schema if path.name == QUANTIZE.file else 1, "")
     files.write_json(path, record | fields)
 
 
@@ -40,9 +41,9 @@ def searched(**fields: Any) -> dict[str, Any]:
     )
     finalists = [
         result | {"float_ops": 42, "method": "min-max", "latency_ratio": 0.847, "cost": 0.847,
-                  "chosen": True},
+                  "chosen": True, "holds": True, "baseline": None},
         result | {"float_ops": 40, "method": "min-max", "latency_ratio": 0.84, "cost": 3_061_597.0,
-                  "chosen": False},
+                  "chosen": False, "holds": False, "baseline": "the hand recipe"},
     ]  # fmt: skip
     kept = {"unit": parts[0].unit, "float_ops": 3, "of_ops": 9, "gain_px": 1.586, "gain_nme": 0.47}
     found = {
@@ -57,7 +58,15 @@ def test_the_calibration_methods_stand_side_by_side_and_the_chosen_one_is_marked
     text = int8(run)
     assert "| min-max, chosen | 6.853 | 0.389 |" in text
     assert "| moving-average | 6.908 | 0.485 |" in text
-    assert "256 training faces of synthetic, on 114 other training faces" in text
+    assert "256 training faces of synthetic, on 114 other training faces of rendered" in text
+
+
+def test_a_file_made_as_its_weights_keep_it_compares_no_methods(run: Path) -> None:
+    assert "The one nearest to float32 is chosen" in int8(run)
+    changed(run / QUANTIZE.file, as_kept=True)
+    text = int8(run)
+    assert "The method and what stays float are those kept with the weights." in text
+    assert "is chosen:" not in text
 
 
 def test_what_stayed_float_stands_by_reason(run: Path) -> None:
@@ -84,6 +93,7 @@ def test_a_search_shows_each_part_and_the_files_it_chose_from(run: Path) -> None
     assert "| conv_2d_9 | 91.9 | 0.212 | 2.199 | +0.000 | - | - | - |" in text
     assert "| softmax_81 | 0.3 | no kernel | - | - | - | - | - |" in text
     assert "| min-max, chosen | 42 | 107,856 | 0.335 | +0.016 | 0.037 | 0.847 |" in text
+    assert "| the hand recipe, min-max, over the budget | 40 |" in text
     assert "Missing" not in text
 
 

@@ -36,13 +36,16 @@ def section(run: Run) -> Section:
 
 
 def _calibration(quantize: Record) -> Iterator[Block]:
-    if quantize["search"] is None:
+    if quantize["as_kept"]:
+        how = "The method and what stays float are those kept with the weights."
+    elif quantize["search"] is None:
         how = "The one nearest to float32 is chosen: a few faces move an NME."
     else:
         how = "The search chose the method together with what stays float."
     yield Text(
         f"Ways to set the scales from the same {len(quantize['calibration_ids'])} training faces "
-        f"of {quantize['calibration_data']}, on {quantize['held_out_faces']} other training faces. "
+        f"of {quantize['calibration_data']}, on {quantize['held_out_faces']} other training faces "
+        f"of {quantize['held_out_data']}. "
         f"px: mean distance from float32's points, in pixels of the crop. {how}"
     )
     rows = [
@@ -147,8 +150,9 @@ def _finalists(search: Record) -> Iterator[Block]:
     yield Text(
         f"Searched for the least {search['objective']} within {search['budget']:+g} points of NME, "
         f"less a margin ({search['margin']}): {search['trials']} trials. The cheapest that hold "
-        "it, measured; of equally cheap ones the most exact is chosen. NME: points above "
-        "float32's, with half of the 95 % interval."
+        "it, measured; of equally cheap ones the most exact is chosen. What needs no search stands "
+        "beside them, and whether it holds. NME: points above float32's, with half of the 95 % "
+        "interval."
     )
     counted = search["objective"] == "arm-instructions"
     head = (*FINALIST, *(("ARM instructions",) if counted else ()))
@@ -157,7 +161,7 @@ def _finalists(search: Record) -> Iterator[Block]:
 
 def _finalist(row: Record, *, counted: bool) -> tuple[str, ...]:
     return (
-        _marked(row["method"], is_chosen=row["chosen"]),
+        _marked(_finalist_name(row), is_chosen=row["chosen"]),
         str(row["float_ops"]),
         f"{row['bytes']:,}",
         f"{row['mean_px']:.3f}",
@@ -166,6 +170,13 @@ def _finalist(row: Record, *, counted: bool) -> tuple[str, ...]:
         f"{row['latency_ratio']:.3f}",
         *((f"{row['cost']:,.0f}",) if counted else ()),
     )
+
+
+def _finalist_name(row: Record) -> str:
+    words = filter(
+        None, (row["baseline"], row["method"], "" if row["holds"] else "over the budget")
+    )
+    return ", ".join(words)
 
 
 def _marked(method: str, *, is_chosen: bool) -> str:

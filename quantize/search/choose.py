@@ -26,7 +26,8 @@ class Choice:
 
     plan: Plan
     planned: list[FloatOp]
-    search: dict[str, Any] | None  # for quantize.json; None: the hand recipe held the budget
+    search: dict[str, Any] | None  # for quantize.json; None: there was none
+    as_kept: bool = False  # with the weights, in calibration.json
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,10 +83,11 @@ class Chooser:
         blames = blame(self.trials, parts, self._kernel, plain.method)
         found = self._path(search, [plain, hand])
         finalists = self._finalists(filter(search.holds, found), objective)
-        frontier = self._frontier(finalists, objective)
-        chosen = cost.cheapest(frontier, objective)
-        plan = finalists[chosen]
-        self.say(self._gained(plan, {"int8 wherever possible": plain, "the hand recipe": hand}))
+        baselines = {plain: "int8 wherever possible", hand: "the hand recipe"}
+        shown = [*finalists, *(plan for plan in baselines if plan not in finalists)]
+        frontier = self._frontier(shown, objective)
+        plan = finalists[cost.cheapest(frontier[: len(finalists)], objective)]
+        self.say(self._gained(plan, {name: one for one, name in baselines.items()}))
         record = {
             "objective": objective,
             "budget": self.budget,
@@ -94,7 +96,15 @@ class Chooser:
             "seconds": round(time.perf_counter() - started, 1),
             "blame_method": plain.method,
             "units": [asdict(row) for row in blames],
-            "frontier": [row | {"chosen": row is frontier[chosen]} for row in frontier],
+            "frontier": [
+                {
+                    **row,
+                    "holds": search.holds(one),
+                    "chosen": one is plan,
+                    "baseline": baselines.get(one),
+                }
+                for one, row in zip(shown, frontier, strict=True)
+            ],
             "float_units": _kept(search.gains(plan), plan),
         }
         return Choice(plan, self.trials.planned(plan, self._whys()), record)
@@ -135,7 +145,7 @@ class Chooser:
         return sorted(held.values(), key=price)[:MOST_FINALISTS]
 
     def _frontier(self, plans: Sequence[Plan], objective: Objective) -> list[dict[str, Any]]:
-        """What each finalist costs, in the same order."""
+        """What each file costs, in the same order."""
         work, measured = self.trials.work, map(self.trials.measure, plans)
         paths = [self.trials.make(p, work / f"finalist{i}.tflite") for i, p in enumerate(plans)]
         ratios = cost.latency_ratios(self.trials.fp32, [runtime.load(path) for path in paths])
@@ -166,8 +176,9 @@ class Chooser:
             f"step int8: no choice of float layers keeps the NME within +{self.budget:g} of "
             f"float32's on {len(self.trials.held_out.crops)} held-out training faces; the best of "
             f"{len(self.trials.journal.known)} trials is {best.drop:+.3f} ± {best.drop_half:.3f}. "
-            "The ± counts. Give a larger --max-nme-drop; `python -m quantize recipes` with "
-            "this run shows other ways."
+            "The ± counts. Give a larger --max-nme-drop, or train on with `python -m train PRESET "
+            "--init ... --rounding int8`; `python -m quantize recipes` with this run shows other "
+            "ways."
         )
 
 

@@ -22,20 +22,22 @@ class Result:
 
 @dataclass(frozen=True, eq=False)
 class Journal:
-    """`trials.jsonl`: a heading that says of which model and faces, then a line for each trial."""
+    """`trials-*.jsonl`: a heading, of which model and faces, then a line for each trial."""
 
     path: Path
     heading: dict[str, Any]
     known: dict[str, Result] = field(default_factory=dict)
 
     @classmethod
-    def open(cls, path: Path, context: dict[str, Any]) -> "Journal":
-        """Reads what was measured; with another context, or none that can be read, starts anew.
+    def open(cls, folder: Path, context: dict[str, Any]) -> "Journal":
+        """Reads what was measured in this context; starts anew where nothing can be read.
 
         Args:
-            context: all that a trial's figures depend on, but for what is tried.
+            context: all that a trial's figures depend on, but for what is tried. Each has a file.
         """
-        found = cls(path, {"schema": SCHEMA, "context": digest(context)})
+        key = digest(context)
+        path = folder / f"trials-{key[:8]}.jsonl"
+        found = cls(path, {"schema": SCHEMA, "context": key})
         lines = path.read_text().splitlines() if path.is_file() else []
         if not lines or _parsed(lines[0]) != found.heading:
             path.parent.mkdir(parents=True, exist_ok=True)
