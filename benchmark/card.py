@@ -2,12 +2,13 @@
 
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from benchmark import accuracy, host
+from benchmark.emulated import gate
 from efld import files
 from efld.data.datasets import open_faces
 from efld.errors import InputError
@@ -26,6 +27,8 @@ ARTEFACTS = {
 }
 # What the field calls each split; IBUG's pictures may be cut from another distribution of it.
 SPLITS = ("common", "challenging", "full")
+# Their instructions say more of a phone than the time of the machine that measured.
+ARM = ("a72", "a76")
 MARKS = ("<!-- results: python -m benchmark results -->", "<!-- end of results -->")
 
 
@@ -113,9 +116,13 @@ def publish(run: Path, record: dict[str, Any]) -> Path:
         else:  # int8's scales are of rendered faces
             (folder / name).unlink(missing_ok=True)
     files.write_json(folder / RECORD, record)
+    _write_card(folder, record)
+    return folder
+
+
+def _write_card(folder: Path, record: dict[str, Any]) -> None:
     with files.whole(folder / CARD) as temporary:
         temporary.write_text(card(record))
-    return folder
 
 
 def card(record: dict[str, Any]) -> str:
@@ -141,7 +148,7 @@ face, {spec["box_factor"]:g} times the longer side of the box that the landmarks
 ## Measured
 
 NME in % of the distance of the outer eye corners, crops by the true box, mean over all faces of a
-split; time is the median on one thread, as a ratio to float32 in the same run.
+split; time is the median, beside float32's in the same run.
 
 {table([record])}
 Command: `{record["command"]}`
@@ -156,14 +163,18 @@ skin tones; measure on your own users before you rely on it. It is not made to i
 
 
 def table(records: Sequence[dict[str, Any]]) -> str:
-    """A Markdown table, a row an artefact; smallest int8 file first."""
-    lines = [
-        "| model | file | bytes | common | challenging | full | time |",
-        "| --- | --- | ---: | ---: | ---: | ---: | ---: |",
-    ]
+    """A Markdown table, a row an artefact, smallest int8 file first; and what its ratios are."""
+    counts = gate.recorded() if gate.RECORD.is_file() else {}
+    head = ("model", "file", "bytes", *SPLITS, "time", *map(str.upper, ARM))
+    lines = [f"| {' | '.join(head)} |", f"| --- | --- |{' ---: |' * (len(head) - 2)}"]
     for record in sorted(records, key=_int8_bytes):
-        lines += [_row(record, kind, name) for kind, name in ARTEFACTS.items()]
-    return "\n".join(lines) + "\n"
+        lines += [_row(record, kind, name, counts) for kind, name in ARTEFACTS.items()]
+    cpus = sorted({record["cpu"] for record in records})
+    means = (
+        f"Ratios to float32: time on one thread of {' or '.join(cpus)}; instructions on ARM's "
+        f"{' and '.join(map(str.upper, ARM))}, emulated (`{gate.RECORD}`)."
+    )
+    return "\n".join([*lines, "", means]) + "\n"
 
 
 def _int8_bytes(record: dict[str, Any]) -> int:
@@ -171,7 +182,7 @@ def _int8_bytes(record: dict[str, Any]) -> int:
     return next(int(row["file_bytes"]) for row in rows if row["file"] == FILES["int8"])
 
 
-def _row(record: dict[str, Any], kind: str, name: str) -> str:
+def _row(record: dict[str, Any], kind: str, name: str, counts: Mapping[str, int]) -> str:
     found = {
         split: next(row for row in rows if row["file"] == name)
         for split, rows in record["accuracy"].items()
@@ -179,11 +190,20 @@ def _row(record: dict[str, Any], kind: str, name: str) -> str:
     errors = " | ".join(f"{found[split]['nme_percent']:.2f}" for split in SPLITS)
     ratio = next((f"{row['ratio']:.2f}" for row in record["latency"] if row["file"] == name), "")
     size = found["full"]["file_bytes"]
-    return f"| {record['name']} | {kind} | {size:,} | {errors} | {ratio} |"
+    arm = " | ".join(_arm_ratio(record["name"], name, cpu, counts) for cpu in ARM)
+    return f"| {record['name']} | {kind} | {size:,} | {errors} | {ratio} | {arm} |"
+
+
+def _arm_ratio(model: str, file: str, cpu: str, counts: Mapping[str, int]) -> str:
+    """Of instructions, to float32's; empty where they were not counted."""
+    found, float32 = (counts.get(gate.key(model, one, cpu)) for one in (file, FILES["fp32"]))
+    return f"{found / float32:.2f}" if found and float32 else ""
 
 
 def write_results(readme: Path) -> list[str]:
     """Puts the table of all pretrained models between the marks in the README; their names.
+
+    Their cards are written again, too: ARM's instructions are counted after a model is published.
 
     Raises:
         InputError: the README has no marks, or there are no cards.
@@ -197,6 +217,8 @@ def write_results(readme: Path) -> list[str]:
     if not re.search(f"{begin}.*{end}", text, re.DOTALL):
         raise InputError(f"{readme}: expected the marks {MARKS[0]!r} and {MARKS[1]!r}, found none.")
     block = f"{MARKS[0]}\n{table(records)}{MARKS[1]}"
+    for path, record in zip(paths, records, strict=True):
+        _write_card(path.parent, record)
     with files.whole(readme) as temporary:
         temporary.write_text(re.sub(f"{begin}.*{end}", lambda _: block, text, flags=re.DOTALL))
     return [record["name"] for record in records]

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from benchmark import energy, startup
+from benchmark import energy, processor, startup
 from benchmark.energy import Package
 from benchmark.feeds import random_feeds
 from benchmark.names import shown
@@ -121,7 +121,7 @@ def measure(
     started = [startup.measure(entry.path, entry.threads, starts) for entry in jobs]
     reference = len(paths) if peers else 0
     return Host(
-        cpu=cpu_name(),
+        cpu=processor.name(),
         cores=_cores(),
         system=f"{platform.system()} {platform.machine()}",
         load_average=load_average,
@@ -167,14 +167,6 @@ def check(
 
 def _cores() -> int:
     return os.cpu_count() or 1
-
-
-def cpu_name() -> str:
-    """The processor's name, as the system tells it."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.is_file() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
 
 
 def _open(path: Path, peer: bool, threads: int, seed: int) -> _Entry:

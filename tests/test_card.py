@@ -2,6 +2,8 @@
 
 import copy
 import json
+import re
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,16 +12,19 @@ import pytest
 
 from benchmark import accuracy_report, beside, card
 from benchmark.__main__ import main
+from benchmark.emulated import gate
 from efld import files
 from efld.errors import InputError
-from efld.run_files import CALIBRATION, QUANTIZE, SPEC, WEIGHTS
+from efld.run_files import CALIBRATION, FILES, QUANTIZE, SPEC, WEIGHTS
 from efld.spec import ModelSpec
+from train.__main__ import config_of, parser
 
 ROOT = Path(__file__).parent.parent
 PUBLISHED = sorted((ROOT / "pretrained").glob(f"*/{card.RECORD}"))
 # Beside PFLD, and each by a preset of its own; the most accurate last.
 MEASURED = (
-    "efld-small", "efficientnet-lite0", "efficientnet-lite0-144px", "efficientnet-lite0-160px",
+    "efld-small", "efficientnet-lite0", "efld-small-160px", "efficientnet-lite0-144px",
+    "efficientnet-lite0-160px",
 )  # fmt: skip
 
 
@@ -43,6 +48,7 @@ def record() -> dict[str, Any]:
         "seed": 0,
         "calibration": "embedded synthetic faces",
         "accuracy": accuracy,
+        "cpu": "Kryo",
         "latency": [{"file": "model.int8.tflite", "median_ms": 0.1, "ratio": 0.5}],
     }  # fmt: skip
 
@@ -52,13 +58,30 @@ def test_a_card_names_data_terms_command_and_figures() -> None:
     for expected in ("a; b", "research only", "python -m train 300w", "seed 0", "synthetic faces"):
         assert expected in text
     assert "| x-best | TFLite int8 | 5,000 | 4.40 | 5.40 | 6.40 | 0.50 |" in text
+    assert "time on one thread of Kryo" in text
+
+
+def test_a_card_tells_what_int8_saves_on_arm(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    counted = {"fp32": {"a72": 1000, "a76": 500}, "int8": {"a72": 940, "a76": 300}}
+    counts = {
+        gate.key("x-best", FILES[kind], cpu): count
+        for kind, by_cpu in counted.items()
+        for cpu, count in by_cpu.items()
+    }
+    files.write_json(gate.RECORD, {"schema": gate.SCHEMA, "instructions": counts})
+    text = card.card(record())
+    assert "| TFLite float32 | 3,000 | 4.20 | 5.20 | 6.20 |  | 1.00 | 1.00 |" in text
+    assert "| TFLite int8 | 5,000 | 4.40 | 5.40 | 6.40 | 0.50 | 0.94 | 0.60 |" in text
 
 
 def test_the_smallest_model_comes_first() -> None:
     small = record() | {"name": "small"}
     large = copy.deepcopy(small) | {"name": "large"}
     large["accuracy"]["full"][-1]["file_bytes"] += 1  # of int8
-    names = [line.split(" | ")[0] for line in card.table([large, small]).splitlines()[2:]]
+    names = [line.split(" | ")[0] for line in card.table([large, small]).splitlines()[2:12]]
     assert names == ["| small"] * 5 + ["| large"] * 5
 
 
@@ -179,7 +202,9 @@ def test_readme_says_what_the_ablation_shows() -> None:
     text = " ".join((ROOT / "README.md").read_text().split())
     largest = max(map(abs, adds.values()))
     assert f"EFLD's loss adds {loss:.0f} points of NME" in text
-    assert f"nothing else moves it by more than {largest:.2f}." in text
+    assert f"nothing else moves it by more than {largest:.2f}," in text
+    [apart] = re.findall(r"lie (\S+) apart", "\n".join(lines))
+    assert f"where two seeds of one choice lie {apart} apart" in text
 
 
 @pytest.mark.parametrize("name", MEASURED)
@@ -193,16 +218,21 @@ def test_readme_has_the_figures_beside_pfld(name: str) -> None:
     assert f"an open PFLD (2.9 MB, {peer:.2f} %, trained" in text
 
 
-def test_readme_says_what_the_most_accurate_model_costs_on_arm() -> None:
-    counts = json.loads((ROOT / "benchmark/arm_cost.json").read_text())["instructions"]
-    name = MEASURED[-1]
-    low, high = sorted(
-        counts[f"{name}/model.int8.tflite {cpu}"] / counts[f"efld-small/model.int8.tflite {cpu}"]
-        for cpu in ("a72", "a76")
+def test_readme_says_what_more_accurate_models_cost_on_arm() -> None:
+    counts = gate.recorded(ROOT / gate.RECORD)
+    same, best = (
+        sorted(
+            counts[gate.key(name, FILES["int8"], cpu)]
+            / counts[gate.key("efld-small", FILES["int8"], cpu)]
+            for cpu in card.ARM
+        )
+        for name in ("efld-small-160px", MEASURED[-1])
     )
     text = " ".join((ROOT / "README.md").read_text().split())
-    assert f"MODEL={name}` takes the most accurate of the models below" in text
-    assert f"needs {low:.1f} to {high:.1f} times the instructions on ARM" in text
+    assert f"MODEL={MEASURED[-1]}` the most accurate of the models below" in text
+    said = f"{same[0]:.1f} and {best[0]:.1f} to {best[1]:.1f}"
+    assert f"their int8 files need {said} times the instructions on ARM" in text
+    assert round(same[0], 1) == round(same[1], 1)
 
 
 def test_readme_has_the_instructions_beside_mediapipe() -> None:
@@ -221,6 +251,18 @@ def test_a_preset_says_what_its_command_reached(name: str) -> None:
     text = " ".join((ROOT / "train/config.py").read_text().replace(" # ", " ").split())
     words = f"command in pretrained/{name}, seed 0, the NME on full is"
     assert f"{words} {keras['nme_percent']:.2f} %" in text
+
+
+@pytest.mark.parametrize("path", PUBLISHED, ids=lambda path: path.parent.name)
+def test_a_card_tells_the_command_of_its_weights(path: Path) -> None:
+    """A preset that changes afterwards would make the command train another model."""
+    words = shlex.split(files.read_json(path, card.SCHEMA, "card")["training"]["command"])
+    assert words[:3] == ["python", "-m", "train"]
+    config = config_of(parser().parse_args(words[3:]))
+    spec = ModelSpec.read(path.with_name(SPEC))
+    assert (config.model, config.scheme) == (spec.model, spec.scheme)
+    assert config.box_factor == spec.box_factor
+    assert len(config.extra) <= sum("faces)" in line for line in spec.data)
 
 
 @pytest.mark.parametrize("path", PUBLISHED, ids=lambda path: path.parent.name)

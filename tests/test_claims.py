@@ -122,7 +122,7 @@ def test_an_estimate_stands_beside_a_rate_and_decides_nothing(
     tmp_path: Path, instructions: int, found: int
 ) -> None:
     counts = {"efld-small/model.fp32.tflite a72": instructions}
-    files.write_json(tmp_path / evidence.ARM_COST, {"schema": gate.SCHEMA, "instructions": counts})
+    files.write_json(tmp_path / gate.RECORD, {"schema": gate.SCHEMA, "instructions": counts})
     rate = evidence.of(claim("efld-small", "fps"), Shelf(tmp_path))
     assert len(rate.findings) == found  # a runtime each, and only where the calibration reaches
     assert all(finding.source.startswith("ESTIMATE, not measured") for finding in rate.findings)

@@ -26,7 +26,6 @@ ADAM_KERAS = "the same with Adam's state"
 NO_KERAS = "not measured: building it needs Keras"
 ACCURACY_RECORDS = ("results/*.json", "runs/*/bench/accuracy*.json")
 DEVICE_RECORDS = "runs/*/bench/*.json"
-ARM_COST = "benchmark/arm_cost.json"
 UNKNOWN = "unknown"  # a claim's device
 
 
@@ -183,10 +182,10 @@ def _is_model(path: Path, model: str) -> bool:
 
 def _estimated(claim: Claim, shelf: Shelf) -> Iterator[Finding]:
     """From counted instructions, where the claim's phone and model are in the calibration."""
-    path = shelf.root / ARM_COST
+    path = shelf.root / gate.RECORD
     if claim.device != PHONES[PHONE] or not path.exists():
         return
-    counts = files.read_json(path, gate.SCHEMA, gate.RENEW)["instructions"]
+    counts = gate.recorded(path)
     instructions = counts.get(gate.key(claim.model, FLOAT_TFLITE, estimating.CPU))
     fits = estimating.load().fits
     if instructions is None or not fits["float32"].covers(instructions):

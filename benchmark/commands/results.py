@@ -12,7 +12,9 @@ README = Path("README.md")
 
 
 def add(parsers: Any) -> None:
-    parsers.add_parser("results", help="write the table of pretrained/ into README.md", **flags.HOW)
+    parsers.add_parser(
+        "results", help="write the table of pretrained/ into README.md, and every card", **flags.HOW
+    )
 
 
 def run(options: argparse.Namespace, command: str) -> Outcome:  # noqa: ARG001

@@ -7,6 +7,7 @@ the trained one. (Where the converter leaves out an addition of zeros, to 0.03 %
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from benchmark.emulated import toolchain
 from benchmark.emulated.measure import Counts, Emulated
@@ -53,14 +54,26 @@ def read(path: Path) -> Mapping[str, int]:
     Raises:
         InputError: no tools, no record, or one made with another library than theirs.
     """
-    record = files.read_json(path, SCHEMA, RENEW)
-    if record["tools"]["library_sha256"] != toolchain.tools().library_sha256:
+    if _read(path)["tools"]["library_sha256"] != toolchain.tools().library_sha256:
         raise InputError(
             f"{path}: made with another library than .arm/'s, so counts cannot be compared. Run "
             f"`make setup-arm`; if benchmark/native/requirements.txt has changed: {RENEW}"
         )
-    counts: Mapping[str, int] = record["instructions"]
+    return recorded(path)
+
+
+def recorded(path: Path = RECORD) -> Mapping[str, int]:
+    """The record's counts by `key`, to cite: nothing that is here is compared with them.
+
+    Raises:
+        InputError: no record.
+    """
+    counts: Mapping[str, int] = _read(path)["instructions"]
     return counts
+
+
+def _read(path: Path) -> dict[str, Any]:
+    return files.read_json(path, SCHEMA, RENEW)
 
 
 def judge(found: Emulated, recorded: Mapping[str, int]) -> list[Verdict]:
