@@ -17,6 +17,7 @@ from efld import files
 from efld.errors import InputError
 from efld.run_files import CALIBRATION, FILES, QUANTIZE, SPEC, WEIGHTS
 from efld.spec import ModelSpec
+from quantize.commands import recipes
 from train.__main__ import config_of, parser
 
 ROOT = Path(__file__).parent.parent
@@ -216,6 +217,21 @@ def test_readme_has_the_figures_beside_pfld(name: str) -> None:
     text = " ".join((ROOT / "README.md").read_text().split())
     assert f"| {name} | {ratio:.2f} | [{ours:.2f} %]({path.relative_to(ROOT)}) |" in text
     assert f"an open PFLD (2.9 MB, {peer:.2f} %, trained" in text
+
+
+@pytest.mark.parametrize("stem", ["efficientnet-w0.5-d1.1", "pfld"])
+def test_readme_says_what_int8_costs_by_the_usual_ways(stem: str) -> None:
+    path = f"results/{stem}-recipes-on-300w.json"
+    record = files.read_json(ROOT / path, recipes.SCHEMA, "-")
+    rows = {row["recipe"]: row for row in record["rows"]}
+
+    def cost(recipe: str) -> str:
+        added = rows[recipe]["nme_percent"] - rows["float32"]["nme_percent"]
+        return f"{added:+.3f} ({rows[recipe]['time_ratio']:.2f})"
+
+    usual = " | ".join(map(cost, ("int8 everywhere", "HARD_SWISH float")))
+    ours = cost(f"{FILES['int8']} of the run")
+    assert f"| {usual} | [{ours}]({path}) |" in (ROOT / "README.md").read_text()
 
 
 def test_readme_says_what_more_accurate_models_cost_on_arm() -> None:
