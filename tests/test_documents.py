@@ -35,6 +35,10 @@ def in_document(name: str) -> list[str]:
     return [found[0] for line in lines + spans if (found := COMMAND.search(line))]
 
 
+# runpy's, of modules that other tests have imported.
+pytestmark = pytest.mark.filterwarnings("ignore:.*found in sys.modules:RuntimeWarning")
+
+
 class Help:
     """Help texts, each printed once."""
 
