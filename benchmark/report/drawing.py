@@ -38,18 +38,18 @@ def errors_over_cost(spots: Sequence[Spot], cost: str, models: Sequence[str]) ->
         cost: what stands below that axis.
         models: in the order of their colours.
     """
-    colours = {model: plots.colour(i) for i, model in enumerate(models)}
+    place = {model: i for i, model in enumerate(models)}
     line = frontier(spots)
 
     def draw(axes: Any) -> None:
         costs, errors = [spot.cost for spot in line], [spot.nme_percent for spot in line]
         axes.plot(costs, errors, color="#999999", drawstyle="steps-post", zorder=1)
         for spot in spots:
-            axes.plot(spot.cost, spot.nme_percent, **_look(spot.kind, colours[spot.model]))
+            axes.plot(spot.cost, spot.nme_percent, **_look(spot.kind, place[spot.model]))
         axes.set(xscale="log", xlabel=cost, ylabel="NME %")
         kinds = [kind for kind in MARKERS if kind in {spot.kind for spot in spots}]
-        looks = [(model, _look("fp32", colour)) for model, colour in colours.items()]
-        looks += [(KIND_NAMES[kind], _look(kind, "#555555")) for kind in kinds]
+        looks = [(model, _look("fp32", i)) for model, i in place.items()]
+        looks += [(KIND_NAMES[kind], _filled(kind, "#555555")) for kind in kinds]
         handles = [axes.plot([], [], label=name, **look)[0] for name, look in looks]
         axes.figure.legend(
             handles=handles, loc="outside lower center", ncols=3, frameon=False, fontsize=8
@@ -58,7 +58,16 @@ def errors_over_cost(spots: Sequence[Spot], cost: str, models: Sequence[str]) ->
     return _drawn(draw)
 
 
-def _look(kind: str, colour: str) -> dict[str, Any]:
+def _look(kind: str, place: int) -> dict[str, Any]:
+    """Filled, then hollow where the colours repeat."""
+    colour = plots.colour(place)
+    if place // len(plots.COLOURS) % 2 == 0:
+        return _filled(kind, colour)
+    edge = {"markeredgecolor": colour, "markeredgewidth": 1.6, "markerfacecolor": "white"}
+    return {**_filled(kind, colour), **edge, "markersize": 7}
+
+
+def _filled(kind: str, colour: str) -> dict[str, Any]:
     edge = {"markeredgecolor": "white", "markeredgewidth": 0.8}
     return {"color": colour, "marker": MARKERS[kind], "linestyle": "", "markersize": 8, **edge}
 
