@@ -5,7 +5,7 @@ the int8 file that real faces chose, where only rendered ones are at hand.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Self
 
@@ -22,20 +22,26 @@ from quantize.recipe import WITH_WEIGHTS, FloatOp, Why
 from quantize.search.units import Wiring
 from quantize.weighted import Floats
 
-SCHEMA = 2
+SCHEMA = 3
 DIGITS = 9  # a float32 is the same after them
 
 
 @dataclass(frozen=True)
 class KeptChoice:
-    """What stayed float in the file that was written with the numbers."""
+    """The file that was written with the numbers: what stayed float, and what it cost."""
 
     floats: Mapping[str, Why]  # by the op's name
+    int8_sha256: str
     max_nme_drop: float  # the budget that it held
+    nme_drop: float
+    measured_on: str
 
     @classmethod
-    def of(cls, planned: Sequence[FloatOp], max_nme_drop: float) -> Self:
-        return cls({op.name: op.why for op in planned}, max_nme_drop)
+    def of(
+        cls, planned: Sequence[FloatOp], int8: Path, max_nme_drop: float, nme_drop: float, on: str
+    ) -> Self:
+        whys = {op.name: op.why for op in planned}
+        return cls(whys, files.sha256(int8), max_nme_drop, nme_drop, on)
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,7 +120,7 @@ class Calibrated:
             )
         pairs = {name: (low, high) for name, (low, high) in ranges.items()}
         method = {record["method"]: pairs}
-        choice = KeptChoice(record["floats"], record["max_nme_drop"])
+        choice = KeptChoice(**{field.name: record[field.name] for field in fields(KeptChoice)})
         return cls(record["data"], tuple(record["ids"]), method, means, choice)
 
 

@@ -11,9 +11,10 @@ import pytest
 
 from efld import files, run_files
 from efld.data import datasets
-from efld.errors import InputError
-from export import run_folder
+from efld.errors import InputError, StepError
+from export import run_folder, steps
 from export.chain import Evaluation
+from export.steps import Step
 from quantize import calibration, chain
 from tests import tiny_run
 
@@ -89,6 +90,34 @@ def test_kept_numbers_bring_what_stayed_float(run: Path) -> None:
     assert extra in {
         name for row in record["audit"]["float_ops"] for name in row["names"]
     }  # only there
+
+
+@pytest.fixture
+def costly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Faces here on which int8 costs far more than any limit."""
+
+    def measure(*words: Any, **named: Any) -> Step:
+        step = steps.measure(*words, **named)
+        return replace(step, nme_percent=step.nme_percent + 99)
+
+    monkeypatch.setattr("quantize.chain.measure", measure)
+
+
+@pytest.mark.usefixtures("costly")
+def test_a_file_that_held_its_limit_on_the_faces_of_its_choice_holds_it(run: Path) -> None:
+    kept = json.loads((run / run_files.CALIBRATION).read_text())
+    assert kept["measured_on"] == f"{tiny_run.TEST_FACES} faces of {kept['data']}, split common"
+    _, record = quantize(run)
+    cost = f"the same bytes cost {kept['nme_drop']:+.3f} on {kept['measured_on']}, limit +5"
+    assert cost in record["step"]["verdict"]
+
+
+@pytest.mark.usefixtures("costly")
+def test_another_file_than_was_measured_is_judged_by_the_faces_here(run: Path) -> None:
+    path = run / run_files.CALIBRATION
+    files.write_json(path, json.loads(path.read_text()) | {"int8_sha256": "0" * 64})
+    with pytest.raises(StepError, match=r"points, limit \+5"):
+        quantize(run)
 
 
 @pytest.mark.parametrize("asked", [{"max_nme_drop": 4.0}, {"objective": "size"}])
