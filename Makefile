@@ -64,7 +64,7 @@ train: $(READY)    ## DATA=<300-W root>: train MODEL there; without DATA a few m
 
 export: $(READY)    ## MODEL -> ONNX -> TFLite float32, float16, int8, each verified
 	@$(PYTHON) -m export $(MODEL) $(ON) >/dev/null   # quantize prints the whole table
-	@$(PYTHON) -m quantize $(MODEL) $(ON)
+	@$(PYTHON) -m quantize $(MODEL) $(ON) $(FLAGS)
 
 bench: $(READY) $(ARM)    ## size and speed of MODEL's files on DEVICE
 	@test -f $(RUN)/model.int8.tflite || \

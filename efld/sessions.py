@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from efld import run_files
 from efld.errors import InputError, one_line, to_install
 from efld.quiet import native_stderr
 
@@ -248,5 +249,8 @@ def _near(path: Path) -> str:
     folder = path.parent
     if not folder.is_dir():
         return ""
+    if (int8 := run_files.RUNS / path.name / run_files.FILES["int8"]).is_file():
+        return f" Is it {int8}?"
     found = sorted(file.name for file in folder.iterdir() if file.suffix in SUFFIXES)
-    return f" {folder} holds: {', '.join(found) or 'none'}."
+    where = "The current folder" if folder == Path() else str(folder)
+    return f" {where} holds {', '.join(found) or 'none'}."

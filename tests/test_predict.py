@@ -9,6 +9,7 @@ from efld import finder, runtime
 from efld.__main__ import main
 from efld.data.pts import read_pts
 from efld.draw import draw
+from efld.errors import InputError
 from efld.geometry import Box
 from efld.predict import predict, read_colour
 from tests.tiny_files import ANSWER, write_tflite
@@ -83,6 +84,18 @@ def test_output_is_a_picture_with_the_points_on_it(
     x, y = np.rint((EXPECTED_PX[30] + 0.5) * 2 - 0.5).astype(int)
     assert drawn[y, x].min() > 200
     assert drawn[-50:].max() == 0  # nothing below the face
+
+
+def test_the_name_of_a_run_is_answered_with_its_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=r"The current folder holds none\."):
+        runtime.load(Path("mine"))
+    (tmp_path / "runs" / "mine").mkdir(parents=True)
+    int8 = write_tflite(Path("runs/mine/model.int8.tflite"))
+    with pytest.raises(InputError, match=rf"mine: no such file\. .* Is it {int8}\?"):
+        runtime.load(Path("mine"))
 
 
 def test_a_box_may_reach_outside(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
