@@ -215,7 +215,8 @@ def quantize(run: Path, evaluation: Evaluation, options: Options, say: Say) -> l
             choice.planned, run / FILES["int8"], options.max_nme_drop, round(drop, 4), on
         )
         job.calibrated.keep(run / CALIBRATION, choice.plan.method, written, fp32)
-    QUANTIZE.write(run, _record(job, choice, trials, result))
+    record = {"data": exported["data"], **_record(job, choice, trials, result)}
+    QUANTIZE.write(run, record)
     plot.write(run / PLOT, choice.search)
     return [*steps, result.step]
 

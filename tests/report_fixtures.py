@@ -124,7 +124,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     steps = [step(run, name, size) for name, size in zip(NAMES, SIZES, strict=True)]
     data = {"root": "embedded synthetic faces", "split": "common", "faces": 300}
     write(run / "export.json", input_px=112, data=data, steps=steps[:2])
-    write(run / QUANTIZE.file, schema=QUANTIZE.schema, fp32_sha256=sha(run, NAMES[0]),
+    write(run / QUANTIZE.file, schema=QUANTIZE.schema, data=data, fp32_sha256=sha(run, NAMES[0]),
           step=steps[2], **quantized())  # fmt: skip
     return run
 

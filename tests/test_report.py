@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 from argparse import Namespace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,9 @@ from benchmark.commands import report as command
 from benchmark.report import records
 from efld import files
 from efld.errors import InputError
+from efld.spec import ModelSpec
 from tests.report_fixtures import EVIL, NAMES, PEER, accuracy, host, made, measured, run, write
+from tests.test_card import record
 
 __all__ = ["measured", "run"]  # the fixtures
 
@@ -59,6 +62,17 @@ def test_html_and_markdown_hold_the_same_figures(measured: Path) -> None:
         "Energy: not exposed",
     ):
         assert figure in text
+
+
+def test_published_weights_say_how_they_were_trained(run: Path) -> None:
+    (run / "config.json").unlink()
+    assert "how it was trained" in made(run)[1]
+    files.write_json(Path("pretrained/x/card.json"), record() | {"accuracy": {}, "latency": []})
+    spec = ModelSpec.read(run / "spec.json")
+    replace(spec, weights_sha256="00").write(run / "spec.json")
+    text = made(run)[1].replace("\\", "")
+    assert "Published as x-best. Trained by python -m train 300w, seed 0." in text
+    assert "how it was trained" not in text
 
 
 def test_the_same_records_give_the_same_bytes(measured: Path) -> None:

@@ -69,6 +69,15 @@ def test_a_file_made_as_its_weights_keep_it_compares_no_methods(run: Path) -> No
     assert "is chosen:" not in text
 
 
+def test_figures_of_two_sets_of_faces_are_not_in_one_table(run: Path) -> None:
+    other = {"root": "data/300w", "split": "common", "faces": 554}
+    assert "| model.int8.tflite |" in made(run)[1]
+    changed(run / QUANTIZE.file, data=other)
+    text = made(run)[1]
+    assert "| model.int8.tflite |" not in text
+    assert "model.int8.tflite was measured on 554 faces of data/300w, split common, before" in text
+
+
 def test_what_stayed_float_stands_by_reason(run: Path) -> None:
     text = int8(run).replace("\\", "")
     assert "8 ops compute in int8, 4 in float, 7 convert between them; 1 XNNPACK part" in text
@@ -134,8 +143,8 @@ def test_a_run_without_int8_says_how_to_make_it(run: Path) -> None:
 
 def test_the_command_line_is_one_that_quantize_takes(run: Path) -> None:
     given = {"calibration_faces": 64, "seed": 3, "max_nme_drop": 0.03, "objective": "size"}
-    changed(run / "quantize.json", options=given, search=searched(objective="size"))
-    changed(run / "export.json", data={"root": "data/300w", "split": "common", "faces": 9})
+    data = {"root": "data/300w", "split": "common", "faces": 9}
+    changed(run / "quantize.json", options=given, search=searched(objective="size"), data=data)
     line = int8(run).rpartition("Command: `python -m quantize ")[2].partition("`")[0]
     found = vars(run_command.parse(line.split()))
     assert found == given | {"run": "runs/x", "data": Path("data/300w"), "split": "common"}
@@ -156,6 +165,7 @@ def foreign(run: Path) -> Path:
     data = {"root": "data/300w", "split": "common", "faces": 554}
     changed(run / "export.json", steps=steps, data=data, foreign=about | {"found": seen},
             limits={"fp16": {"largest_px": 0.5}})  # fmt: skip
+    changed(run / QUANTIZE.file, data=data)
     return run
 
 

@@ -65,7 +65,7 @@ def _flags(told: Record) -> str:
 def _training(run: Run) -> Iterator[Block]:
     config = run.get("config")
     if config is None:
-        yield run.missing("config")
+        yield _published(run) or run.missing("config")
         return
     chosen, versions = config["config"], config["versions"]
     tools = ", ".join(f"{name} {version}" for name, version in versions.items())
@@ -89,16 +89,31 @@ def _training(run: Run) -> Iterator[Block]:
     yield Command(config["command"])
 
 
+def _published(run: Run) -> Block | None:
+    """How published weights were trained, as their card says."""
+    for card in run.cards:
+        if card["spec"]["weights_sha256"] == run.spec.weights_sha256 != "":
+            how = card["training"]["command"]
+            return Text(f"Published as {card['name']}. Trained by {how}, seed {card['seed']}.")
+    return None
+
+
 def chain(run: Run) -> Section:
     """Each file, and what its step cost."""
     export, quantize = run.get("export"), run.get("quantize")
     blocks: list[Block] = []
     if export is not None:
-        steps = [*export["steps"], *([quantize["step"]] if quantize else [])]
+        same = quantize is not None and quantize["data"] == export["data"]
+        steps = [*export["steps"], *([quantize["step"]] if quantize and same else [])]
         head = ("file", "bytes", "to float32", "largest px", "mean px", "NME %", "verdict")
         sizes = {step["step"]: step["bytes"] for step in steps}
         blocks.append(Table(head, [_step(step, sizes) for step in steps], tail=1))
         blocks += [*_where(export, _first(run)), *_changed(run, steps)]
+        if quantize is not None and not same:
+            blocks.append(Text(
+                f"{FILES['int8']} was measured on {_faces(quantize['data'])}, before this export: "
+                "its figures are of other faces and left out.", "warn",
+            ))  # fmt: skip
         blocks.append(Command(_export_command(run, export)))
     else:
         blocks.append(run.missing("export"))
@@ -134,12 +149,15 @@ def _px(value: float) -> str:
 
 
 def _where(export: Record, first: str) -> Iterator[Text]:
-    data = export["data"]
     yield Text(
         f"Differences to {first}, pixels of the {export['input_px']} px crop, and NME: "
-        f"{data['faces']} faces of {data['root']}, split {data['split']}."
+        f"{_faces(export['data'])}."
         " A step that costs more than its limit fails and leaves no file.", "note",
     )  # fmt: skip
+
+
+def _faces(data: Record) -> str:
+    return f"{data['faces']} faces of {data['root']}, split {data['split']}"
 
 
 def _export_command(run: Run, export: Record) -> str:
@@ -155,18 +173,18 @@ def _export_command(run: Run, export: Record) -> str:
 
 def quantize_command(run: Run, quantize: Record, objective: str = "") -> str:
     """The line that made the int8 file; or that would make one by a search for `objective`."""
-    export, options = run.get("export"), quantize["options"]
+    options = quantize["options"]
     wanted = objective or options["objective"]
     return (
-        f"python -m quantize {run.folder}{_on(export) if export else ''}"
+        f"python -m quantize {run.folder}{_on(quantize)}"
         f" --calibration-faces {options['calibration_faces']} --seed {options['seed']}"
         f" --max-nme-drop {options['max_nme_drop']:g}{f' --objective {wanted}' if wanted else ''}"
     )
 
 
-def _on(export: Record) -> str:
-    """The flags that name the faces; the embedded ones need none."""
-    data = export["data"]
+def _on(made: Record) -> str:
+    """The flags that name the faces of an export or a quantisation; the embedded ones need none."""
+    data = made["data"]
     embedded = data["root"] == datasets.label(None)
     return "" if embedded else f" --data {data['root']} --split {data['split']}"
 
