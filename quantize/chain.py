@@ -315,7 +315,6 @@ def _record(job: _Job, choice: Choice, trials: Sequence[Trial], result: _Result)
         "method": choice.plan.method,
         "as_kept": choice.as_kept,
         "trials": [asdict(trial) for trial in trials],
-        "held_out_data": job.data,
         "held_out_faces": len(job.faces.choose),
         "nme_percent": {"fp32": result.fp32_nme_percent, "int8": result.step.nme_percent},
         "latency": {"int8_over_fp32": result.time_ratio},

@@ -146,7 +146,7 @@ def quantized() -> dict[str, Any]:
     return {
         "options": asdict(Options()), "calibration_data": "synthetic",
         "calibration_ids": ["a"] * 256, "method": "min-max", "held_out_faces": 114,
-        "held_out_data": "rendered", "as_kept": False,
+        "as_kept": False,
         "trials": [asdict(trial) for trial in trials], "latency": {"int8_over_fp32": 0.74},
         "search": None, "audit": found.to_record(),
         "layers": [{"layer": f"conv_2d_{i}", "relative_error": i / 1000} for i in range(12)],

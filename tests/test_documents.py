@@ -45,6 +45,7 @@ class Help:
     def __init__(self, capsys: pytest.CaptureFixture[str], patch: pytest.MonkeyPatch) -> None:
         self._capsys, self._patch = capsys, patch
 
+    @cache  # noqa: B019
     def of(self, module: str, first: str) -> str:
         self._patch.setattr(sys, "argv", [module, *filter(None, (first,)), "--help"])
         with pytest.raises(SystemExit) as stopped:
@@ -58,13 +59,9 @@ class Help:
         words = shlex.split(found[2] or "", comments=True)
         first = words[0] if words and not words[0].startswith("-") else ""
         first = "" if first.isupper() else first  # NAME stands for any
-        known = set(FLAG.findall(self.cached(found[1], first)))
+        known = set(FLAG.findall(self.of(found[1], first)))
         unknown = {*filter(FLAG.fullmatch, words)} - known
         assert not unknown, f"{command}: --help knows no {unknown}"
-
-    @cache  # noqa: B019
-    def cached(self, module: str, first: str) -> str:
-        return self.of(module, first)
 
 
 @pytest.fixture
@@ -81,7 +78,7 @@ def test_every_flag_in_a_document_exists(name: str, helped: Help) -> None:
 
 @pytest.mark.parametrize(("module", "first"), [(m, w) for m, words in COMMANDS for w in words])
 def test_every_command_has_help_whose_examples_exist(module: str, first: str, helped: Help) -> None:
-    text = helped.cached(module, first)
+    text = helped.of(module, first)
     for command in re.sub(r"\\\n", " ", text).splitlines():
         if COMMAND.match(command.strip()):
             helped.refuse_unknown_flags(re.split(r" {3,}", command.strip())[0])

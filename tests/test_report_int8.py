@@ -58,7 +58,7 @@ def test_the_calibration_methods_stand_side_by_side_and_the_chosen_one_is_marked
     text = int8(run)
     assert "| min-max, chosen | 6.853 | 0.389 |" in text
     assert "| moving-average | 6.908 | 0.485 |" in text
-    assert "256 training faces of synthetic, on 114 other training faces of rendered" in text
+    assert "256 training faces of synthetic, on 114 other training faces of embedded" in text
 
 
 def test_a_file_made_as_its_weights_keep_it_compares_no_methods(run: Path) -> None:

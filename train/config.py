@@ -110,12 +110,11 @@ def changed(config: TrainConfig, choices: dict[str, Any]) -> TrainConfig:
     return replace(config, augmentation=augmentation, **rest)
 
 
-# What a published model has learnt goes on with larger pictures.
-_LARGER = TrainConfig(
-    box_factor=1.15,
-    extra_share=0.5,
-    augmentation=Augmentation(rotation_deg=10.0, occlusion=0.3, shape=0.5),
+# What trainings on photographs have in common; and those that begin with what others have learnt.
+_FACES = TrainConfig(
+    box_factor=1.15, extra_share=0.5, augmentation=Augmentation(rotation_deg=10.0, occlusion=0.3)
 )
+_FURTHER = replace(_FACES, augmentation=replace(_FACES.augmentation, shape=0.5))
 
 PRESETS = MappingProxyType({
     # A minute: does everything run?
@@ -124,27 +123,20 @@ PRESETS = MappingProxyType({
     "synthetic": TrainConfig(epochs=12, epoch_steps=120, peak_lr=2e-3, average=0.99),
     # 1.6 million pictures of 300-W, and of what `--extra` adds for a share of the epochs. With the
     # command in pretrained/efld-small, seed 0, the NME on full is 3.87 %.
-    "300w": TrainConfig(
-        epochs=256,
-        peak_lr=2e-3,
-        box_factor=1.15,
-        extra_share=0.5,
-        augmentation=Augmentation(rotation_deg=10.0, occlusion=0.3),
-    ),
+    "300w": replace(_FACES, epochs=256, peak_lr=2e-3),
     # Half a million pictures: what ImageNet taught needs fewer. With the command in
     # pretrained/efficientnet-lite0, seed 0, the NME on full is 3.66 %.
-    "imagenet": TrainConfig(
+    "imagenet": replace(
+        _FURTHER,
         model="efficientnet-lite0",
         backbone="pretrained/backbones/efficientnet-lite0/model.keras",
         epochs=76,
-        box_factor=1.15,
         extra_share=0.6,
-        augmentation=Augmentation(rotation_deg=10.0, occlusion=0.3, shape=0.5),
     ),
     # A quarter of a million pictures. With the command in pretrained/efficientnet-lite0-144px,
     # seed 0, the NME on full is 3.53 %.
     "144px": replace(
-        _LARGER,
+        _FURTHER,
         model="efficientnet-lite0-144px",
         init="pretrained/efficientnet-lite0/model.keras",
         epochs=40,
@@ -153,7 +145,7 @@ PRESETS = MappingProxyType({
     # A fifth of a million. With the command in pretrained/efficientnet-lite0-160px, seed 0, the NME
     # on full is 3.49 %.
     "160px": replace(
-        _LARGER,
+        _FURTHER,
         model="efficientnet-lite0-160px",
         init="pretrained/efficientnet-lite0-144px/model.keras",
         epochs=32,
@@ -161,7 +153,7 @@ PRESETS = MappingProxyType({
     ),
     # A million. With the command in pretrained/efld-small-160px, seed 0, the NME on full is 3.59 %.
     "small-160px": replace(
-        _LARGER,
+        _FURTHER,
         model="efld-small-160px",
         init="pretrained/efld-small/model.keras",
         epochs=160,

@@ -54,12 +54,13 @@ def read(path: Path) -> Mapping[str, int]:
     Raises:
         InputError: no tools, no record, or one made with another library than theirs.
     """
-    if _read(path)["tools"]["library_sha256"] != toolchain.tools().library_sha256:
+    record = _read(path)
+    if record["tools"]["library_sha256"] != toolchain.tools().library_sha256:
         raise InputError(
             f"{path}: made with another library than .arm/'s, so counts cannot be compared. Run "
             f"`make setup-arm`; if benchmark/native/requirements.txt has changed: {RENEW}"
         )
-    return recorded(path)
+    return _instructions(record)
 
 
 def recorded(path: Path = RECORD) -> Mapping[str, int]:
@@ -68,12 +69,16 @@ def recorded(path: Path = RECORD) -> Mapping[str, int]:
     Raises:
         InputError: no record.
     """
-    counts: Mapping[str, int] = _read(path)["instructions"]
-    return counts
+    return _instructions(_read(path))
 
 
 def _read(path: Path) -> dict[str, Any]:
     return files.read_json(path, SCHEMA, RENEW)
+
+
+def _instructions(record: Mapping[str, Any]) -> Mapping[str, int]:
+    counts: Mapping[str, int] = record["instructions"]
+    return counts
 
 
 def judge(found: Emulated, recorded: Mapping[str, int]) -> list[Verdict]:

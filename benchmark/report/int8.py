@@ -45,7 +45,7 @@ def _calibration(quantize: Record) -> Iterator[Block]:
     yield Text(
         f"Ways to set the scales from the same {len(quantize['calibration_ids'])} training faces "
         f"of {quantize['calibration_data']}, on {quantize['held_out_faces']} other training faces "
-        f"of {quantize['held_out_data']}. "
+        f"of {quantize['data']['root']}. "
         f"px: mean distance from float32's points, in pixels of the crop. {how}"
     )
     rows = [

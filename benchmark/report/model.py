@@ -151,8 +151,8 @@ def _px(value: float) -> str:
 def _where(export: Record, first: str) -> Iterator[Text]:
     yield Text(
         f"Differences to {first}, pixels of the {export['input_px']} px crop, and NME: "
-        f"{_faces(export['data'])}."
-        " A step that costs more than its limit fails and leaves no file.", "note",
+        f"{_faces(export['data'])}. A step that costs more than its limit fails and leaves no "
+        "file.", "note",
     )  # fmt: skip
 
 

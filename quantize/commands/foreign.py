@@ -103,9 +103,7 @@ def run(argv: Sequence[str]) -> tuple[str, int]:
     with steps_of(folder):
         foreign.make(source, Evaluation(data, split), folder, say, limits)
     table, code = run_command.quantized(then)
-    return "\n".join(
-        filter(None, [table, _said(checked.told), checked.note, checked.warning])
-    ), code
+    return "\n".join(filter(None, [table, _said(checked.told), *remarks])), code
 
 
 def _check_said(path: Path, words: dict[str, object]) -> None:
