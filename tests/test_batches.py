@@ -1,6 +1,7 @@
 """Augmentation moves picture and points together; batches depend on seed and step alone."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -114,6 +115,15 @@ def test_the_stream_is_the_batches_in_order() -> None:
     for step, batch in enumerate(batches.stream(3, 9, workers=3), start=3):
         assert_equal(batch, batches[step])
     assert step == 8
+
+
+def test_unspoilt_batches_are_the_same_faces_in_pictures_as_they_are() -> None:
+    strength = replace(STILL, light=1.0, blur=1.0, noise=1.0, occlusion=1.0)
+    batches = Batches([Source(regions(10, level=99))], 4, 112, strength, seed=1)
+    pictures, targets = batches.unspoilt()[2]
+    assert np.unique(pictures).tolist() == [99]
+    np.testing.assert_array_equal(targets["landmarks"], batches[2][1]["landmarks"])
+    assert len(np.unique(batches[2][0])) > 9
 
 
 def test_every_face_comes_once_a_pass() -> None:

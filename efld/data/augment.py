@@ -4,8 +4,8 @@ Pictures are `(height, width)` uint8, landmarks `(points, 2)` in 0..1 over the p
 """
 
 import math
-from dataclasses import dataclass
-from typing import Annotated
+from dataclasses import dataclass, replace
+from typing import Annotated, Self
 
 import cv2
 import numpy as np
@@ -34,6 +34,11 @@ class Augmentation:
         for name in ("mirror", "light", "blur", "noise", "occlusion", "shape"):
             if not 0 <= getattr(self, name) <= 1:
                 raise InputError(f"{name}={getattr(self, name)}: expected a probability, 0 to 1.")
+
+    @property
+    def unspoilt(self) -> Self:
+        """Places and shapes change as before; pictures stay as they are."""
+        return replace(self, light=0.0, blur=0.0, noise=0.0, occlusion=0.0)
 
 
 @dataclass(frozen=True)

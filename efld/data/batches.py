@@ -1,12 +1,13 @@
 """Training batches: seeded, parallel, addressed by step, so that a run can go on anywhere."""
 
+import copy
 import math
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Protocol
+from typing import Protocol, Self
 
 import cv2
 import numpy as np
@@ -171,6 +172,12 @@ class Batches:
         picture, points = augmenter.reshaped(picture, points, regions.points, rng)
         targets = _targets(regions, index, points, placement.angle_rad, mirrored)
         return augmenter.spoil(picture, rng), targets
+
+    def unspoilt(self) -> Self:
+        """The same faces, moved and warped as strongly, in pictures as they are."""
+        other = copy.copy(self)
+        other.augmenter = Augmenter(self.augmenter.strength.unspoilt, self.augmenter.size_px)
+        return other
 
     def stream(self, start: int, stop: int, workers: int = 2, ahead: int = 6) -> Iterator[Batch]:
         """Batches `start` to `stop`, made ahead of time by threads (OpenCV frees the lock)."""
