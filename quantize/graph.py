@@ -1,5 +1,6 @@
 """A .tflite graph with what its tensors hold, for those who look for trouble in it."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Self
@@ -84,6 +85,30 @@ class Graph:
             for tensor in op.inputs:
                 found.setdefault(tensor, []).append(op)
         return found
+
+    def after(self, starts: Iterable[int]) -> set[int]:
+        """These ops, and those that read what they compute, at first or second hand."""
+        found = set(starts)
+        for op in self.ops:
+            if any((w := self.writer.get(i)) is not None and w.index in found for i in op.inputs):
+                found.add(op.index)
+        return found
+
+    def before(self, ends: Iterable[int]) -> set[int]:
+        """These ops, and those that compute what they read, at first or second hand."""
+        open_ends = list(ends)
+        found = set(open_ends)
+        while open_ends:
+            for i in self.ops[open_ends.pop()].inputs:
+                op = self.writer.get(i)
+                if op is not None and op.index not in found:
+                    found.add(op.index)
+                    open_ends.append(op.index)
+        return found
+
+    def of_kind(self, kind: str) -> list[int]:
+        """The ops of a kind, in order."""
+        return [op.index for op in self.ops if op.kind == kind]
 
     def name(self, op: Op) -> str:
         """An op is called as the tensor that it writes."""

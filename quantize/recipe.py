@@ -9,10 +9,10 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
-from efld import tflite_file
 from efld.tflite_file import Model
+from quantize.graph import Graph
 
 if TYPE_CHECKING:
     from ai_edge_quantizer.quantizer import Quantizer
@@ -45,16 +45,15 @@ def float_ops(model: Model, no_kernel: frozenset[str] = NO_INT8_KERNEL) -> list[
     They are those without an int8 kernel, squeeze-excite behind one of them (which saves two
     conversions as well), all up to the first depthwise convolution, and all that write the
     landmarks: what reads them from heat maps, else what follows the last dense layer, and that
-    layer itself where only a reshape follows.
+    layer itself where only a reshape follows. Heat maps of a mirrored model are read in float in
+    both looks.
 
     Args:
         no_kernel: kinds of ops without an int8 kernel.
     """
-    graph = model.subgraphs[0]
-    kinds = [tflite_file.op_name(model, op) for op in graph.operators]
-    names = [tflite_file.tensor_name(graph.tensors[op.outputs[0]]) for op in graph.operators]
-    gates = _gates(kinds, graph.operators, no_kernel)
-    return [FloatOp(names[i], kinds[i], why) for i, why in _chosen(kinds, gates, no_kernel)]
+    graph = Graph.of(model)
+    ops = graph.ops
+    return [FloatOp(graph.name(ops[i]), ops[i].kind, why) for i, why in chosen(graph, no_kernel)]
 
 
 def unquantizable(kinds: Sequence[str]) -> frozenset[str]:
@@ -70,59 +69,59 @@ def _asked_for(kind: str) -> str:
     return "CONV_2D_TRANSPOSE" if kind == "TRANSPOSE_CONV" else kind
 
 
-def _gates(kinds: list[str], ops: Sequence[Any], no_kernel: frozenset[str]) -> set[int]:
-    """Indices of squeeze-excite ops, from the MEAN to the MUL, where what they scale is float."""
-    writer = {int(op.outputs[0]): i for i, op in enumerate(ops)}
-    found: set[int] = set()
-    for start, op in enumerate(ops):
-        scaled = int(op.inputs[0])
-        if kinds[start] == "MEAN" and kinds[writer.get(scaled, start)] in no_kernel:
-            product = (i for i in range(start, len(ops)) if _scales(kinds[i], ops[i], scaled))
-            stop = next(product, start)
-            found.update(_behind(start, stop, ops))
-    return found
-
-
-def _behind(start: int, stop: int, ops: Sequence[Any]) -> set[int]:
-    """Indices up to `stop` of the ops that read what op `start` computes, and of it."""
-    found, written = {start}, {int(ops[start].outputs[0])}
-    for i in range(start + 1, stop + 1):
-        if written & {int(tensor) for tensor in ops[i].inputs}:
-            found.add(i)
-            written.add(int(ops[i].outputs[0]))
-    return found
-
-
-def _scales(kind: str, op: Any, tensor: int) -> bool:
-    return kind == "MUL" and tensor in [int(i) for i in op.inputs]
-
-
-def _chosen(
-    kinds: list[str], gates: set[int], no_kernel: frozenset[str] = NO_INT8_KERNEL
-) -> Iterator[tuple[int, Why]]:
-    head = kinds.index("DEPTHWISE_CONV_2D") if "DEPTHWISE_CONV_2D" in kinds else -1
-    tail = _tail_start(kinds)
-    for i, kind in enumerate(kinds):
-        if kind in no_kernel:
+def chosen(graph: Graph, no_kernel: frozenset[str] = NO_INT8_KERNEL) -> Iterator[tuple[int, Why]]:
+    """Indices of the ops that stay float, in order."""
+    head, gates, tail = _head(graph), _gates(graph, no_kernel), _tail(graph)
+    for i, op in enumerate(graph.ops):
+        if op.kind in no_kernel:
             yield i, "kernel"
-        elif i <= head:
+        elif i in head:
             yield i, "head"
         elif i in gates:
             yield i, "gate"
-        elif i >= tail:
+        elif i in tail:
             yield i, "tail"
 
 
-def _tail_start(kinds: list[str]) -> int:
-    """Index of the tail's first op; converters may fold the mean shape into the dense layer."""
-    maps = max((i for i, kind in enumerate(kinds) if kind == "CONV_2D"), default=0)
-    if {"SOFTMAX", "RESHAPE"} <= set(kinds[maps:]):
-        return kinds.index("RESHAPE", maps)
-    dense = [i for i, kind in enumerate(kinds) if kind == "FULLY_CONNECTED"]
+def _head(graph: Graph) -> set[int]:
+    """All up to the first depthwise convolution; a mirrored model has two."""
+    depthwise = graph.of_kind("DEPTHWISE_CONV_2D")
+    behind = {i for one in depthwise for i in graph.after([one]) - {one}}
+    return graph.before(i for i in depthwise if i not in behind)
+
+
+def _gates(graph: Graph, no_kernel: frozenset[str]) -> set[int]:
+    """Squeeze-excite behind a float activation, from the MEAN to the MUL; else the MEAN alone."""
+    found: set[int] = set()
+    for start in graph.of_kind("MEAN"):
+        scaled = graph.ops[start].inputs[0]
+        writer = graph.writer.get(scaled)
+        if writer is not None and writer.kind in no_kernel:
+            behind = graph.after([start])
+            products = [i for i in graph.of_kind("MUL") if scaled in graph.ops[i].inputs]
+            end = next((i for i in products if i in behind), start)
+            found |= behind & graph.before([end])
+    return found
+
+
+def _tail(graph: Graph) -> set[int]:
+    """What writes the landmarks; converters may fold the mean shape into the dense layer."""
+    if starts := set(_read_maps(graph)):
+        return graph.after(starts)
+    dense = graph.of_kind("FULLY_CONNECTED")
     if not dense:
-        return len(kinds)
-    folded = set(kinds[dense[-1] + 1 :]) <= {"RESHAPE"}
-    return dense[-1] if folded else dense[-1] + 1
+        return set()
+    folded = {op.kind for op in graph.ops[dense[-1] + 1 :]} <= {"RESHAPE"}
+    return set(range(dense[-1] if folded else dense[-1] + 1, len(graph.ops)))
+
+
+def _read_maps(graph: Graph) -> Iterator[int]:
+    """The reshapes of finished heat maps on their way to a softmax."""
+    unfinished = graph.before(graph.of_kind("CONV_2D"))
+    for softmax in graph.of_kind("SOFTMAX"):
+        reshapes = graph.before([softmax]).intersection(graph.of_kind("RESHAPE")) - unfinished
+        if reshapes:
+            yield min(reshapes)
 
 
 def apply(quantizer: "Quantizer", chosen: Sequence[FloatOp]) -> None:

@@ -17,6 +17,7 @@ from export.steps import measure
 from quantize import __main__ as command
 from quantize import calibration, chain, recipe
 from quantize.audit import audit
+from quantize.graph import Graph, Op
 from tests import tiny_run
 
 
@@ -193,14 +194,45 @@ def test_ops_that_xnnpack_does_not_take_are_found_out(
 
 def test_a_dense_layer_that_writes_the_landmarks_itself_stays_float() -> None:
     kinds = ["CONV_2D", "DEPTHWISE_CONV_2D", "CONV_2D", "FULLY_CONNECTED", "RESHAPE"]
-    assert list(recipe._chosen(kinds, set())) == [
+    assert list(recipe.chosen(in_a_row(kinds))) == [
         (0, "head"),
         (1, "head"),
         (3, "tail"),
         (4, "tail"),
     ]
     kinds[-1:] = ["MUL", "RESHAPE"]
-    assert [i for i, why in recipe._chosen(kinds, set()) if why == "tail"] == [4, 5]
+    assert [i for i, why in recipe.chosen(in_a_row(kinds)) if why == "tail"] == [4, 5]
+
+
+def in_a_row(kinds: list[str]) -> Graph:
+    """Each op reads what the one before it wrote."""
+    return wired([(kind, [i]) for i, kind in enumerate(kinds)])
+
+
+def wired(ops: list[tuple[str, list[int]]]) -> Graph:
+    """Ops by kind and what they read; the first writes tensor 1, the second 2, and so on."""
+    made = [Op(i, kind, tuple(reads), (i + 1,), "") for i, (kind, reads) in enumerate(ops)]
+    return Graph((), tuple(made), (0,), (len(ops),))
+
+
+def test_both_looks_of_a_mirrored_model_begin_and_end_in_float() -> None:
+    look = ["CONV_2D", "DEPTHWISE_CONV_2D", "CONV_2D", "RESHAPE", "SOFTMAX", "FULLY_CONNECTED"]
+    kinds = [*look, "FULLY_CONNECTED", *look, "ADD"]
+    reads = [[0], [1], [2], [3], [4], [5], [0], [7], [8], [9], [10], [11], [12], [6, 13]]
+    graph = wired(list(zip(kinds, reads, strict=True)))
+    int8 = {2, 9}
+    assert {i for i, _ in recipe.chosen(graph)} == set(range(14)) - int8
+
+
+def test_a_reshape_amid_convolutions_does_not_end_the_int8_part() -> None:
+    kinds = ["CONV_2D", "DEPTHWISE_CONV_2D", "RESHAPE", "CONV_2D", "MEAN", "FULLY_CONNECTED"]
+    graph = in_a_row([*kinds, "SOFTMAX", "FULLY_CONNECTED", "MUL"])
+    assert [i for i, why in recipe.chosen(graph) if why == "tail"] == [8]
+
+
+def test_a_mean_behind_a_float_activation_stays_float_without_a_gate() -> None:
+    kinds = ["CONV_2D", "DEPTHWISE_CONV_2D", "CONV_2D", "HARD_SWISH", "MEAN", "FULLY_CONNECTED"]
+    assert (4, "gate") in set(recipe.chosen(in_a_row([*kinds, "RESHAPE"])))
 
 
 def test_heat_maps_are_scored_in_int8_and_read_in_float() -> None:

@@ -120,7 +120,8 @@ class Chooser:
         passed += self._starts(passed[-1].floats)
         holding = [plan for plan in passed if search.holds(plan)]
         if not holding:
-            raise StepError(self._missed([*starts, *passed]))
+            tried = [*starts, *passed]
+            raise StepError(self._missed([*filter(search.rounds, tried)] or tried))
         best = self._best(holding)
         fewer = [best, *search.backward(best)]
         return [*starts, *passed, *fewer, *search.lighter(fewer[-1])]

@@ -31,10 +31,13 @@ class Search:
     objective: Objective
 
     def holds(self, plan: Plan) -> bool:
-        """Whether a plan is within the budget and computes anything in int8."""
+        """Whether a plan is within the budget and rounds anything."""
+        return self.rounds(plan) and within(self.trials.measure(plan), self.budget)
+
+    def rounds(self, plan: Plan) -> bool:
+        """Whether anything with weights computes in int8."""
         int8 = (i for i in range(len(self.trials.graph.kinds)) if i not in plan.floats)
-        rounds = any(self.trials.graph.kinds[i] in WITH_WEIGHTS for i in int8)
-        return rounds and within(self.trials.measure(plan), self.budget)
+        return any(self.trials.graph.kinds[i] in WITH_WEIGHTS for i in int8)
 
     def forward(self, start: Plan) -> Iterator[Plan]:
         """Plans with ever more float units, until one holds the budget or none is left."""
