@@ -12,7 +12,17 @@ from benchmark.emulated import gate
 from efld import files
 from efld.data.datasets import open_faces
 from efld.errors import InputError
-from efld.run_files import CALIBRATION, CONFIG, FILES, PRETRAINED, QUANTIZE, SPEC, TRIM, WEIGHTS
+from efld.run_files import (
+    CALIBRATION,
+    CONFIG,
+    FILES,
+    MIRROR,
+    PRETRAINED,
+    QUANTIZE,
+    SPEC,
+    TRIM,
+    WEIGHTS,
+)
 from efld.runtime import load
 from efld.spec import ModelSpec
 
@@ -80,8 +90,9 @@ def _training(run: Path, published: Path, spec: ModelSpec) -> dict[str, Any]:
         earlier = files.read_json(published / RECORD, SCHEMA, "python -m benchmark card")
         if earlier["spec"]["weights_sha256"] == spec.weights_sha256:
             return {"training": earlier["training"], "seed": earlier["seed"]}
-    if (run / TRIM.file).exists():
-        return _trimming(TRIM.read(run))
+    for made in (TRIM, MIRROR):
+        if (run / made.file).exists():
+            return _made_of(made.read(run), made.file)
     if not (run / CONFIG.file).exists():
         raise InputError(
             f"{run}: nothing says how its weights were made, expected {CONFIG.file} of a training, "
@@ -93,13 +104,14 @@ def _training(run: Path, published: Path, spec: ModelSpec) -> dict[str, Any]:
     return {"training": training, "seed": record["config"]["seed"]}
 
 
-def _trimming(record: dict[str, Any]) -> dict[str, Any]:
-    """How the weights were made that were trimmed, and how they were trimmed."""
+def _made_of(record: dict[str, Any], file: str) -> dict[str, Any]:
+    """How the weights were made that a command took, and the command."""
     source = Path(record["source"])
     spec = ModelSpec.read(source / SPEC)
     if spec.weights_sha256 != record["source_sha256"]:
         raise InputError(
-            f"{source}: has other weights by now than {TRIM.file} tells of. Trim it again."
+            f"{source}: has other weights by now ({spec.weights_sha256[:8]}) than {file} tells of "
+            f"({record['source_sha256'][:8]}). Make it again: `{record['command']}`."
         )
     made = _training(source, source, spec)
     command = f"{made['training']['command']}; {record['command']}"

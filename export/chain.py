@@ -14,7 +14,7 @@ from efld.run_files import EXPORT, FILES, SPEC, WEIGHTS
 from efld.spec import ModelSpec
 from export import onnx_graph
 from export.conversion import Conversion, Say
-from export.steps import LIMITS, Limit, Step
+from export.steps import LIMITS, Limit, Step, with_transposes
 
 
 @dataclass(frozen=True)
@@ -49,9 +49,15 @@ def export(
     spec = stamped_spec(run)
     crops = evaluation.crops(spec)
     with files.workspace(run, "export") as work:
+        import keras  # takes seconds, and faces that are refused need none of it
+
         weights = run / WEIGHTS
-        write_onnx = partial(_write_onnx, weights, spec)
-        job = Conversion("keras", runtime.load(weights), spec, write_onnx, crops, work, limits, say)
+        reference = runtime.load(weights)  # first: it makes our layers known to Keras
+        model = keras.saving.load_model(weights, compile=False)
+        write_onnx = partial(onnx_graph.write, model, spec)
+        own = sum(isinstance(layer, keras.layers.Permute) for layer in model.layers)
+        ours = with_transposes(limits, own)
+        job = Conversion("keras", reference, spec, write_onnx, crops, work, ours, say)
         steps = list(job.steps())
         for name in limits:
             (work / FILES[name]).replace(run / FILES[name])
@@ -70,12 +76,6 @@ def stamped_spec(run: Path) -> ModelSpec:
         return replace(spec, weights_sha256=files.sha256(weights))
     files.check_sha256(weights, spec.weights_sha256, SPEC, "Restore the pair or train again.")
     return spec
-
-
-def _write_onnx(weights: Path, spec: ModelSpec, path: Path) -> dict[str, int]:
-    import keras
-
-    return onnx_graph.write(keras.saving.load_model(weights, compile=False), spec, path)
 
 
 def described(run: Path) -> str:

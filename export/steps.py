@@ -21,7 +21,7 @@ class Limit:
 
     largest_px: float  # any point of any face, pixels of the crop
     mean_px: float  # over all points
-    transposes: int | None  # in the graph, but for those of heat maps; None: not counted
+    transposes: int | None  # in the graph, but for the model's own; None: not counted
 
 
 # Float conversions only reorder sums. fp16 weights have 11 significant bits: at most 0.06 px on the
@@ -32,6 +32,14 @@ LIMITS = MappingProxyType({
     "fp32": Limit(0.01, 0.001, 0),
     "fp16": Limit(1.0, 0.05, 0),
 })  # fmt: skip
+
+
+def with_transposes(limits: Mapping[str, Limit], count: int) -> dict[str, Limit]:
+    """`limits` for a model that has so many transposes of its own, beside those of heat maps."""
+    return {
+        step: replace(one, transposes=None if one.transposes is None else one.transposes + count)
+        for step, one in limits.items()
+    }
 
 
 def with_fp16(limits: Mapping[str, Limit], largest_px: float) -> dict[str, Limit]:

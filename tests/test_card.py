@@ -151,22 +151,23 @@ def test_a_published_model_is_measured_again_without_its_training(
         card._training(tmp_path / "run", Path("pretrained/x"), replace(spec, weights_sha256="01"))
 
 
-def test_a_trimmed_model_says_how_it_was_trained_and_trimmed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("verb", ["trim", "mirror"])
+def test_a_model_made_of_another_says_how_both_were_made(
+    verb: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     spec = ModelSpec(model="x", input_px=112, weights_sha256="00")
     source = tmp_path / "pretrained" / "x"
     spec.write(source / "spec.json")
     files.write_json(source / card.RECORD, record())
-    trim = {"schema": 1, "command": "python -m train trim pretrained/x", "source_sha256": "00"}
-    files.write_json(tmp_path / "run" / "trim.json", {**trim, "source": "pretrained/x"})
+    made = {"schema": 1, "command": f"python -m train {verb} pretrained/x", "source_sha256": "00"}
+    files.write_json(tmp_path / "run" / f"{verb}.json", {**made, "source": "pretrained/x"})
     found = card._training(tmp_path / "run", Path("pretrained/y"), spec)
     before = record()["training"]
-    command = f"{before['command']}; python -m train trim pretrained/x"
+    command = f"{before['command']}; python -m train {verb} pretrained/x"
     assert found == {"training": {**before, "command": command}, "seed": 0}
     replace(spec, weights_sha256="01").write(source / "spec.json")
-    with pytest.raises(InputError, match=r"has other weights by now than trim\.json tells of"):
+    with pytest.raises(InputError, match=rf"has other weights by now than {verb}\.json tells of"):
         card._training(tmp_path / "run", Path("pretrained/y"), spec)
 
 

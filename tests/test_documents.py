@@ -19,7 +19,7 @@ LINK = re.compile(r"\]\(([^)#:]+)\)")
 # The first word of each command: together their help shows every example there is.
 COMMANDS = (
     ("efld", ("predict", "models", "data")),
-    ("train", ("smoke", "label", "ablation", "trim", "backbone")),
+    ("train", ("smoke", "label", "ablation", "trim", "mirror", "backbone")),
     ("export", ("runs/x",)),
     ("quantize", ("runs/x", "model.onnx", "audit", "lint", "recipes")),
     ("benchmark", ("accuracy", "host", "beside", "emulated", "android", "estimate", "claims",

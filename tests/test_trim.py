@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from argparse import Namespace
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,11 +13,12 @@ import pytest
 from efld import files
 from efld.errors import InputError
 from efld.models import zoo
-from efld.models.trimmed import hidden, least, trimmed
+from efld.models.trimmed import SUFFIX, hidden, least, trimmed
+from efld.run_files import TRIM
 from efld.runtime import load
 from efld.spec import ModelSpec
 from tests import tiny_run
-from train import loop, trim
+from train import finished, loop, trim
 from train.config import PRESETS, changed
 
 FACES = str(tiny_run.faces_root())
@@ -40,7 +42,7 @@ def test_channels_that_are_constant_go_without_a_change(model: keras.Model) -> N
     kernel = depthwise.get_weights()[0]
     kernel[:, :, 3:11] = 0
     depthwise.set_weights([kernel])
-    found = hidden(model, IMAGES)
+    found = hidden(model, [IMAGES])
     kept = least(found, 8 / (16 + 24 + 32))
     assert {block: len(stay) for block, stay in kept.items()} == {
         "first": 8, "second": 24, "third": 32,
@@ -57,7 +59,7 @@ def test_channels_that_nothing_reads_go_without_a_change(model: keras.Model) -> 
         kernel, *rest = layer.get_weights()
         kernel[:, :, :8] = 0
         layer.set_weights([kernel, *rest])
-    found = hidden(model, IMAGES)
+    found = hidden(model, [IMAGES])
     smaller = trimmed(model, found, least(found, 16 / (16 + 24 + 32)))
     widths = [smaller.get_layer(f"{name}_expand").filters for name in ("first", "second", "third")]
     assert widths == [8, 24, 24]
@@ -67,7 +69,7 @@ def test_channels_that_nothing_reads_go_without_a_change(model: keras.Model) -> 
 
 
 def test_a_block_keeps_a_multiple_of_eight(model: keras.Model) -> None:
-    found = hidden(model, IMAGES)
+    found = hidden(model, [IMAGES])
     for share in (0.0, 0.1, 0.5, 0.9, 1.0):
         kept = least(found, share)
         assert all(len(stay) % 8 == 0 and len(stay) for stay in kept.values()), share
@@ -76,7 +78,7 @@ def test_a_block_keeps_a_multiple_of_eight(model: keras.Model) -> None:
 
 
 def test_the_better_channels_stay(model: keras.Model) -> None:
-    found = hidden(model, IMAGES)
+    found = hidden(model, [IMAGES])
     stay = least(found, 0.5)["third"]
     gone = np.setdiff1d(np.arange(32), stay)
     assert gone.size
@@ -94,7 +96,7 @@ def test_every_family_can_be_trimmed(name: str) -> None:
 def less(model: keras.Model) -> keras.Model:
     """A new model without some of its hidden channels."""
     tiny_run.wake(model)
-    found = hidden(model, CROPS)
+    found = hidden(model, [CROPS])
     return trimmed(model, found, least(found, 0.3))
 
 
@@ -150,7 +152,7 @@ def test_bad_words_are_refused(run: Path, tmp_path: Path) -> None:
     left = tmp_path / "killed"
     left.mkdir()
     (left / ".123.model.keras").touch()
-    trim.check_free(left)
+    finished.out_of(Namespace(out=left), SUFFIX, TRIM)
     other = shutil.copytree(run, tmp_path / "other")
     replace(ModelSpec.read(run / "spec.json"), weights_sha256="0" * 64).write(other / "spec.json")
     with pytest.raises(InputError, match=r"expected 00000000 as in spec.json beside it"):

@@ -35,6 +35,7 @@ EXAMPLES = """examples:
   python -m train ablation --data ~/300w                 what each choice brings: hours
   python -m train label runs/NAME --data P --out L       landmarks for pictures, by that model
   python -m train trim runs/NAME --data ~/300w           leave out what a model can do without
+  python -m train mirror runs/NAME --data ~/300w         sees faces mirrored, too: less error
   python -m train backbone FILE.pth --out FOLDER         ImageNet's weights, from PyTorch's file
 
 KERAS_BACKEND chooses tensorflow (default) or jax."""
@@ -45,6 +46,7 @@ COMMANDS = {
     "ablation": "train.ablation",
     "label": "train.label",
     "trim": "train.trim",
+    "mirror": "train.mirror",
     "backbone": "train.imagenet",
 }
 

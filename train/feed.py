@@ -13,7 +13,7 @@ from efld.data.batches import Array, Batch, Regions, Source, Targets, cut_region
 from efld.data.faces import Face
 from efld.errors import InputError
 from efld.losses import POSE_LOSSES
-from efld.models import zoo
+from efld.models import mirrored, zoo
 from efld.models.pose_branch import JointModel
 from efld.models.trimmed import SUFFIX
 from efld.pose import head_pose
@@ -68,7 +68,7 @@ def begun_with(weights: Path) -> ModelSpec:
     """The spec of weights that a run starts from, their name among its data.
 
     Raises:
-        InputError: no such file, no spec beside it, or one of other weights.
+        InputError: no such file, no spec beside it, one of other weights, or a mirrored model.
     """
     if not weights.is_file():
         raise InputError(f"{weights}: no such file. Give the model.keras of a run.")
@@ -82,6 +82,11 @@ def begun_with(weights: Path) -> ModelSpec:
             "Give the model.keras of a run."
         )
     spec = ModelSpec.read(path)
+    if spec.model.endswith(mirrored.SUFFIX):
+        raise InputError(
+            f"{weights}: sees faces mirrored, and no training goes on with that. Give the weights "
+            f"of {spec.model.removesuffix(mirrored.SUFFIX)}, and mirror what they become."
+        )
     found = files.check_sha256(
         weights,
         spec.weights_sha256,

@@ -1,25 +1,20 @@
 """A finished model without the hidden channels that it can do without."""
 
-import shlex
-from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from argparse import Namespace
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
 from tqdm import tqdm
 
-from efld import evaluate, files, metrics, run_files
-from efld.data import datasets
-from efld.data.datasets import label
+from efld import evaluate, run_files
 from efld.errors import InputError
-from efld.evaluate import Crops
 from efld.models import zoo
-from efld.models.trimmed import SUFFIX, Hidden, batches, hidden, least, trimmed
-from efld.spec import ModelSpec
-from train.config import TrainConfig
+from efld.models.trimmed import SUFFIX, Hidden, hidden, least, trimmed
+from train import finished
+from train.finished import Finished
 
 if TYPE_CHECKING:
     from train.feed import Say
@@ -58,38 +53,27 @@ class Trial:
 
 @dataclass(frozen=True)
 class Bench:
-    """The model to trim, and the faces that say what it costs."""
+    """The model to trim, and what its hidden channels add."""
 
-    model: keras.Model
+    source: Finished
     found: dict[str, Hidden]
-    held: Crops
-    scheme: str
 
     def trial(self, share: float) -> Trial:
         """What is left without `share` of the channels, or a little less: blocks stay full."""
         kept = least(self.found, share)
         every = sum(len(one.worth) for one in self.found.values())
         left_out = 1 - sum(map(len, kept.values())) / every
-        cut = trimmed(self.model, self.found, kept) if left_out else self.model
-        found = [np.asarray(cut(batch, training=False)) for batch in batches(self.held.images)]
-        errors = metrics.nme_percent(np.concatenate(found), self.held.truth, self.scheme)
-        return Trial(left_out, cut, float(errors.mean()))
+        model = self.source.model
+        cut = trimmed(model, self.found, kept) if left_out else model
+        return Trial(left_out, cut, self.source.nme_percent(cut))
 
 
 def parse(argv: Sequence[str]) -> Namespace:
-    parser = ArgumentParser(
-        "python -m train trim",
-        description=HELP,
-        formatter_class=RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    parser.add_argument("run", type=Path, help="folder with model.keras and spec.json")
-    parser.add_argument("--data", type=Path, required=True, help="dataset root; training faces")
+    parser = finished.parser("trim", HELP, SUFFIX)
     parser.add_argument(
         "--max-nme-rise", type=float, default=0.01, metavar="POINTS",
         help="points of NME that it may cost (default: %(default)s)",
     )  # fmt: skip
-    parser.add_argument("--out", type=Path, help="folder to write (default: runs/NAME-trimmed)")
     return parser.parse_args(argv)
 
 
@@ -101,11 +85,10 @@ def main(argv: Sequence[str], say: "Say") -> None:
             can be left out.
     """
     given = parse(argv)
-    out: Path = given.out or run_files.RUNS / f"{given.run.name}{SUFFIX}"
-    check_free(out)
+    out = finished.out_of(given, SUFFIX, run_files.TRIM)
     if given.max_nme_rise < 0:
         raise InputError(f"--max-nme-rise {given.max_nme_rise:g}: expected 0 or more.")
-    bench, spec = prepared(given)
+    bench = prepared(given)
     untouched = bench.trial(0.0)
     limit_percent = untouched.nme_percent + given.max_nme_rise
     trials = [untouched, *searched(bench, limit_percent)]
@@ -118,40 +101,27 @@ def main(argv: Sequence[str], say: "Say") -> None:
             f"{given.run}: {STEP:.1%} of its hidden channels cost more than {given.max_nme_rise:g} "
             "points of NME. Give a larger --max-nme-rise, or keep it as it is."
         )
-    write(out, best, trials, spec, given)
+    told = {
+        "command": finished.command("trim", given, "--max-nme-rise", f"{given.max_nme_rise:g}"),
+        "kept": best.row(),
+        "trials": [one.row() for one in trials],
+    }
+    bench.source.write(out, best.model, SUFFIX, run_files.TRIM, told)
     say(f"{out}/model.keras: {described(best)}. Next: python -m export {out} --data {given.data}")
 
 
-def check_free(out: Path) -> None:
-    """
-    Raises:
-        InputError: a folder that holds something else than an earlier result.
-    """
-    files.check_writable(out / run_files.TRIM.file)
-    found = [path for path in out.iterdir() if not files.is_left_over(path)] if out.exists() else []
-    if found and not (out / run_files.TRIM.file).exists():
-        raise InputError(
-            f"{out}: is not empty and has no {run_files.TRIM.file}. Give another --out."
-        )
-
-
-def prepared(given: Namespace) -> tuple[Bench, ModelSpec]:
-    """Reads the model, and the faces that are probed and held out."""
-    weights = given.run / run_files.WEIGHTS
-    if not weights.is_file():
-        raise InputError(f"{weights}: no such file. Expected runs/NAME or pretrained/NAME.")
-    spec = ModelSpec.read(given.run / run_files.SPEC)
-    if spec.weights_sha256:
-        files.check_sha256(weights, spec.weights_sha256, run_files.SPEC, "Restore the pair.")
-    model = keras.models.load_model(weights)
-    faces, _ = datasets.fitting(datasets.training_faces(given.data), spec.scheme)
-    kept, held = datasets.hold_out(faces, TrainConfig().validation)
-    drawn = np.random.default_rng(0).permutation(len(kept))[:PROBED_FACES]
-    probed = evaluate.cut([kept[i] for i in drawn], spec)
-    found = hidden(model, probed.images)
+def prepared(given: Namespace) -> Bench:
+    """Reads the model, and probes it on faces that it learnt from."""
+    source = Finished.read(given.run, given.data)
+    drawn = np.random.default_rng(0).permutation(len(source.kept))[:PROBED_FACES]
+    probed = evaluate.cut([source.kept[i] for i in drawn], source.spec)
+    found = hidden(source.model, finished.batches(probed.images))
     if not found:
-        raise InputError(f"{weights}: has no inverted residual blocks, expected a model of efld.")
-    return Bench(model, found, evaluate.cut(held, spec), spec.scheme), spec
+        raise InputError(
+            f"{given.run}: has no inverted residual blocks, expected a model of efld. Of a "
+            "mirrored one give that which it was made of, its `source` in mirror.json."
+        )
+    return Bench(source, found)
 
 
 def searched(bench: Bench, limit_percent: float) -> list[Trial]:
@@ -174,27 +144,3 @@ def described(one: Trial) -> str:
         f"{row['share']:.1%} of hidden channels left out: {row['parameters']:,} parameters, "
         f"{row['multiply_adds'] / 1e6:.1f} M multiply-adds, NME {row['nme_percent']:.3f} %"
     )
-
-
-def write(
-    out: Path, best: Trial, trials: Sequence[Trial], spec: ModelSpec, given: Namespace
-) -> None:
-    """The result as a run that export takes; trim.json last: with it, all is there."""
-    with files.whole(out / run_files.WEIGHTS) as temporary:
-        best.model.save(temporary)
-    digest = files.sha256(out / run_files.WEIGHTS)
-    name = spec.model.removesuffix(SUFFIX) + SUFFIX
-    cut = replace(spec, model=name, weights_sha256=digest, calibration=())
-    cut.write(out / run_files.SPEC)
-    run_files.TRIM.write(out, {
-        "command": command(given),
-        "source": str(given.run),
-        "source_sha256": spec.weights_sha256,
-        "kept": best.row(),
-        "trials": [one.row() for one in trials],
-    })  # fmt: skip
-
-
-def command(given: Namespace) -> str:
-    words = ["python", "-m", "train", "trim", label(given.run), "--data", label(given.data)]
-    return shlex.join([*words, "--max-nme-rise", f"{given.max_nme_rise:g}"])

@@ -9,7 +9,7 @@ result; here by the variance that goes with a channel, for each weight that goes
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +23,6 @@ Array = NDArray[np.float32]
 
 
 SUFFIX = "-trimmed"  # of the name of a zoo's model
-BATCH = 32
 LEAST_VARIANCE = 1e-12  # of a block that adds nothing
 SEEN = (("_project", "input"), ("_depthwise_act", "output"), ("_project_bn", "output"))
 
@@ -60,29 +59,23 @@ class Hidden:
     worth: NDArray[np.float64]  # share of the variance of the block's result, for each weight
 
 
-def hidden(model: keras.Model, images: NDArray[Any]) -> dict[str, Hidden]:
+def hidden(model: keras.Model, images: Iterable[Array]) -> dict[str, Hidden]:
     """What hidden channels add, by block; blocks without expansion have none of their own.
 
     Args:
         model: of the zoo, or trimmed already.
-        images: `(pictures, px, px, 1)`, 0..255.
+        images: batches of `(pictures, px, px, 1)`, 0..255.
     """
     seen = {block: [Moments() for _ in SEEN] for block in _blocks(model)}
     if not seen:
         return {}
     outputs = [_seen(model, block) for block in seen]
     probe = keras.Model(model.input, outputs)
-    for batch in batches(images):
+    for batch in images:
         for moments, maps in zip(seen.values(), probe(batch, training=False), strict=True):
             for one, values in zip(moments, maps, strict=True):
                 one.add(np.asarray(values))
     return {block: _hidden(model, block, *moments) for block, moments in seen.items()}
-
-
-def batches(images: NDArray[Any]) -> Iterator[Array]:
-    """Pictures in float32, some at a time."""
-    for begin in range(0, len(images), BATCH):
-        yield images[begin : begin + BATCH].astype(np.float32)
 
 
 def least(found: Mapping[str, Hidden], share: float) -> dict[str, NDArray[np.intp]]:
