@@ -60,8 +60,11 @@ class Rounding:
 
 def _dequantized(made: Model) -> Iterator[Any]:
     graph = made.subgraphs[0]
-    for op in graph.operators:
-        if tflite_file.op_name(made, op) == "DEQUANTIZE":
+    kinds = [tflite_file.op_name(made, op) for op in graph.operators]
+    ops = list(zip(kinds, graph.operators, strict=True))
+    as_they_are = {int(i) for kind, op in ops if kind != "DEQUANTIZE" for i in op.inputs}
+    for kind, op in ops:
+        if kind == "DEQUANTIZE" and int(op.inputs[0]) not in as_they_are:
             tensor = graph.tensors[op.inputs[0]]
             scales = tensor.quantization.scale
             per_channel = len(scales) == tensor.shape[tensor.quantization.quantizedDimension]

@@ -23,11 +23,15 @@ def share_scales(layers: Iterable[Layer]) -> None:
     channels fewer than 16 of 127 steps, or any of them fewer than 8. Dense layers keep them, too:
     they write the landmarks, and their scales are few beside their weights.
     """
+    readers: dict[int, list[Layer]] = {}  # of the same weights
     for layer in layers:
-        several = len(layer.stored.quantization.scale) > 1
-        if several and layer.kind != "FULLY_CONNECTED" and _alike(_largest(layer)):
-            whole, scales = best(layer.weights.reshape(1, -1).astype(np.float32), 0)
-            layer.set_scale(scales[0], whole)
+        readers.setdefault(id(layer.stored), []).append(layer)
+    for first, *others in readers.values():
+        several = len(first.stored.quantization.scale) > 1
+        if several and first.kind != "FULLY_CONNECTED" and _alike(_largest(first)):
+            whole, scales = best(first.weights.reshape(1, -1).astype(np.float32), 0)
+            for layer in (first, *others):
+                layer.set_scale(scales[0], whole)
 
 
 def _largest(layer: Layer) -> NDArray[np.float64]:

@@ -88,14 +88,22 @@ def layers(made: Model, fp32: Model) -> Iterator[Layer]:
         for op in graph.operators
         if tflite_file.op_name(made, op) == "DEQUANTIZE"
     }
-    for op in graph.operators:
-        name = tflite_file.tensor_name(graph.tensors[op.outputs[0]])
-        if tflite_file.op_name(made, op) in WITH_WEIGHTS and name in floats:
-            constants = [int(i) for i in op.inputs[1:] if i >= 0]
-            stored = origin.get(constants[0], constants[0])
-            alone = all(readers[i] == 1 for i in (stored, *constants))
-            if alone and graph.tensors[stored].type == INT8 and _has_data(made, stored):
-                yield _layer(made, op, graph.tensors[stored], fp32, floats[name])
+    named = [(op, tflite_file.tensor_name(graph.tensors[op.outputs[0]])) for op in graph.operators]
+    found = [
+        (op, floats[name])
+        for op, name in named
+        if tflite_file.op_name(made, op) in WITH_WEIGHTS and name in floats
+    ]
+    # What is read as weights alone: as they are, and as the floats that they become.
+    as_weights = Counter(int(op.inputs[1]) for op, _ in found)
+    alone = [i for i, count in as_weights.items() if readers[i] == count]
+    as_weights.update(origin[i] for i in alone if i in origin)
+    for op, exact_op in found:
+        used, *others = (int(i) for i in op.inputs[1:] if i >= 0)
+        stored = origin.get(used, used)
+        own = readers[stored] == as_weights[stored] and all(readers[i] == 1 for i in others)
+        if own and graph.tensors[stored].type == INT8 and _has_data(made, stored):
+            yield _layer(made, op, graph.tensors[stored], fp32, exact_op)
 
 
 def _has_data(model: Model, tensor: int) -> bool:

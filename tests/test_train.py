@@ -16,8 +16,11 @@ import cv2
 import keras
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from efld.data import datasets
+from efld.data.augment import Augmentation
+from efld.data.batches import Batches, Regions, Source
 from efld.data.pts import write_pts
 from efld.errors import InputError
 from efld.models import zoo
@@ -175,6 +178,9 @@ def test_weights_of_unknown_origin_are_no_beginning(finished: Path, tmp_path: Pa
     weights.write_bytes(b"other")
     with pytest.raises(InputError, match=r"model.keras: has sha256 d9298a10, expected .* beside"):
         loop.train(config, tmp_path / "run", resume=False, overwrite=False, say=lambda _: None)
+    ModelSpec(model="efld-nano-mirrored", input_px=112).write(tmp_path / "spec.json")
+    with pytest.raises(InputError, match=r"sees faces mirrored, .* weights of efld-nano, and mir"):
+        loop.train(config, tmp_path / "run", resume=False, overwrite=False, say=lambda _: None)
     (tmp_path / "spec.json").unlink()
     with pytest.raises(InputError, match=r"model.keras: no spec.json beside it, expected one"):
         loop.train(config, tmp_path / "run", resume=False, overwrite=False, say=lambda _: None)
@@ -184,6 +190,19 @@ def test_weights_of_unknown_origin_are_no_beginning(finished: Path, tmp_path: Pa
     weights.unlink()
     with pytest.raises(InputError, match=r"model.keras: no such file"):
         loop.train(config, tmp_path / "run", resume=False, overwrite=False, say=lambda _: None)
+
+
+def test_normalisation_is_measured_on_pictures_that_are_not_spoilt() -> None:
+    faces = Regions(np.full((4, 64, 64), 99, np.uint8), np.full((4, 68, 2), 0.5, np.float32))
+    still = Augmentation(0, 0, 0, 0, light=1, blur=1, noise=1, occlusion=1)
+    seen: list[float] = []
+
+    def model(pictures: NDArray[np.float32], *, training: bool) -> None:
+        assert training
+        seen.extend(np.unique(pictures).tolist())
+
+    loop.reestimate_batch_norm(model, Batches([Source(faces)], 2, 32, still, seed=0), 5)
+    assert set(seen) == {99}
 
 
 def test_the_other_backend_trains_too(tmp_path: Path) -> None:
