@@ -31,6 +31,7 @@ EXAMPLES = """examples:
   python -m train imagenet --data ~/300w                 a larger model, which begins from ImageNet
   python -m train 144px --data ~/300w                    the published one goes on at 144 px
   python -m train 160px --data ~/300w                    and that one at 160 px
+  python -m train 176px --data ~/300w                    and that one at 176 px
   python -m train small-160px --data ~/300w              efld-small goes on at 160 px
   python -m train ablation --data ~/300w                 what each choice brings: hours
   python -m train label runs/NAME --data P --out L       landmarks for pictures, by that model

@@ -52,7 +52,10 @@ ZOO = MappingProxyType({
         "efficientnet-lite", 1.0, 1.0, {}, "the same on larger pictures", 144
     ),
     "efficientnet-lite0-160px": Entry(
-        "efficientnet-lite", 1.0, 1.0, {}, "most accurate; the same on still larger ones", 160
+        "efficientnet-lite", 1.0, 1.0, {}, "the same on still larger ones", 160
+    ),
+    "efficientnet-lite0-176px": Entry(
+        "efficientnet-lite", 1.0, 1.0, {}, "most accurate; the same, larger again", 176
     ),
     "efficientnet-w1.0-d1.0": _published(1.0, 1.0),
     "efficientnet-w0.5-d1.1": _published(0.5, 1.1),
