@@ -245,8 +245,7 @@ def reestimate_batch_norm(model: keras.Model, batches: Batches, step: int) -> No
     """Lets batch normalisation's statistics follow the averaged weights: some forward passes.
 
     Over pictures without the light, blur, noise and boxes of training, like those that the model is
-    made for. That takes 0.004 to 0.01 points of NME off the published models of 144 and 160 px, on
-    the 98 faces held out, plain and mirrored.
+    made for.
     """
     for images, _ in batches.unspoilt().stream(step, step + BATCH_NORM_STEPS):
         model(images, training=True)
