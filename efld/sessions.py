@@ -178,14 +178,14 @@ class _KerasSession(Session):
             with native_stderr():
                 import keras
 
-                import efld.models  # noqa: F401  (registers the layers that are our own)
+                from efld.models import saved
         except ImportError:
             raise InputError(
                 f"{path}: .keras files need Keras. Run: {to_install('train')}."
             ) from None
         try:
             with native_stderr():
-                self._model = keras.saving.load_model(path, compile=False)
+                self._model = saved.load(path)
         except (ValueError, TypeError, KeyError, OSError) as error:
             raise _not_a_model(path, "a Keras file", error) from None
         # TensorFlow takes several models in one process for one that is built again and again.

@@ -51,9 +51,11 @@ def export(
     with files.workspace(run, "export") as work:
         import keras  # takes seconds, and faces that are refused need none of it
 
+        from efld.models import saved
+
         weights = run / WEIGHTS
-        reference = runtime.load(weights)  # first: it makes our layers known to Keras
-        model = keras.saving.load_model(weights, compile=False)
+        reference = runtime.load(weights)  # first: it says what is wrong with a file
+        model = saved.load(weights)
         write_onnx = partial(onnx_graph.write, model, spec)
         own = sum(isinstance(layer, keras.layers.Permute) for layer in model.layers)
         ours = with_transposes(limits, own)

@@ -7,6 +7,7 @@ import keras
 
 from efld import files
 from efld.errors import InputError, one_line
+from efld.models import saved
 
 RECORD = "backbone.json"
 SCHEMA = 1
@@ -61,7 +62,7 @@ def take(model: keras.Model, weights: Path) -> None:
         InputError: a layer that the model does not have, or of another size.
     """
     try:
-        for layer in keras.models.load_model(weights).layers:
+        for layer in saved.load(weights).layers:
             if layer.weights:
                 model.get_layer(layer.name).set_weights(layer.get_weights())
     except ValueError as error:

@@ -17,6 +17,7 @@ from efld.data.datasets import label
 from efld.data.faces import Face
 from efld.errors import InputError
 from efld.evaluate import Crops
+from efld.models import saved
 from efld.run_files import Record
 from efld.spec import ModelSpec
 from train.config import TrainConfig
@@ -46,7 +47,7 @@ class Finished:
         spec = ModelSpec.read(run / run_files.SPEC)
         if spec.weights_sha256:
             files.check_sha256(weights, spec.weights_sha256, run_files.SPEC, "Restore the pair.")
-        model = keras.models.load_model(weights)
+        model = saved.load(weights)
         faces, _ = datasets.fitting(datasets.training_faces(data), spec.scheme)
         kept, held = datasets.hold_out(faces, TrainConfig().validation)
         return cls(run, model, spec, kept, evaluate.cut(held, spec))

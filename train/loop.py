@@ -11,7 +11,7 @@ from efld import files, run_files
 from efld.data.batches import Batch, Batches, mean_shape, plain
 from efld.errors import InputError, one_line
 from efld.losses import POSE_LOSSES, LandmarkLoss, PoseLoss, nme
-from efld.models import zoo
+from efld.models import saved, zoo
 from efld.models.fake_int8 import exact, fake_int8
 from efld.models.pose_branch import JointModel, landmarks_of, with_pose
 from efld.schemes import outer_eyes
@@ -177,7 +177,7 @@ def begun(config: TrainConfig, data: Data) -> keras.Model:
     Of a trimmed one its file alone knows the sizes.
     """
     if data.model != config.model:
-        return keras.models.load_model(config.init)
+        return saved.load(Path(config.init))
     shape = mean_shape(data.sources[0].regions).round(3)
     model = zoo.build(config.model, mean_shape=shape)
     if config.init:
