@@ -45,6 +45,15 @@ def is_left_over(path: Path) -> bool:
     return re.match(r"\.\d+\.", path.name) is not None
 
 
+def empty(folder: Path, *keep: str) -> None:
+    """Removes what lies in a folder, which may be a link or absent, but for files of some names."""
+    for old in folder.iterdir() if folder.exists() else ():
+        if old.is_dir() and not old.is_symlink():
+            shutil.rmtree(old)
+        elif old.name not in keep:
+            old.unlink()
+
+
 @contextmanager
 def workspace(folder: Path, name: str) -> Iterator[Path]:
     """Yields an empty `folder/.name` for intermediate files and removes it at the end.

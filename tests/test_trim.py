@@ -116,7 +116,10 @@ def test_the_command_leaves_a_run_that_goes_on(run: Path, tmp_path: Path) -> Non
     assert record["command"].endswith("/300w --max-nme-rise 100")
     assert "Next: python -m export" in said[-1]
     assert said[0].startswith("0.0% of hidden channels left out")
-    trim.main(words, said.append)  # the same again replaces it
+    (out / "model.onnx").touch()
+    trim.main(words, said.append)  # the same again replaces it, and what was made of it goes
+    assert not (out / "model.onnx").exists()
+    assert (out / "model.keras").exists()
 
 
 def test_what_is_left_trains_on(tmp_path: Path) -> None:

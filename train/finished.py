@@ -65,8 +65,10 @@ class Finished:
 
         Args:
             suffix: what the name ends in.
-            record: is written last, with what is `told`: with it, all is there.
+            record: is written last, with what is `told`: with it, all is there. Of an earlier
+                result it stays till then, the rest goes: it is of other weights.
         """
+        files.empty(out, record.file)
         with files.whole(out / run_files.WEIGHTS) as temporary:
             model.save(temporary)
         digest = files.sha256(out / run_files.WEIGHTS)

@@ -1,7 +1,6 @@
 """The training run, top to bottom."""
 
 import importlib.metadata
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -128,11 +127,7 @@ def check_saw(run: Path, saw: Sequence[str]) -> None:
 
 def begin(config: TrainConfig, run: Path, saw: Sequence[str]) -> None:
     """Empties the run's folder, which may be a link, and writes its config over the earlier one."""
-    for old in run.iterdir() if run.exists() else ():
-        if old.is_dir() and not old.is_symlink():
-            shutil.rmtree(old)
-        elif old.name != run_files.CONFIG.file:
-            old.unlink()
+    files.empty(run, run_files.CONFIG.file)
     config.write(run, saw, versions())
 
 
