@@ -6,7 +6,17 @@ from pathlib import Path
 from efld import files
 from efld.errors import InputError
 from efld.files import sha256
-from efld.run_files import CALIBRATION, CONFIG, PRETRAINED, RUNS, SPEC, WEIGHTS
+from efld.run_files import (
+    CALIBRATION,
+    CONFIG,
+    FILES,
+    MIRROR,
+    PRETRAINED,
+    RUNS,
+    SPEC,
+    TRIM,
+    WEIGHTS,
+)
 
 FOREIGN = "source"  # a foreign model's file in its run, without suffix; and the name of its step
 
@@ -39,7 +49,7 @@ def prepare(argument: str) -> Path:
     """Locates a run's folder; a pretrained model is copied there when it is new or has changed.
 
     Raises:
-        InputError: no such run, no weights of ours in it, or a training of one's own is in the way.
+        InputError: no such run, no weights of ours in it, or a model of one's own is in the way.
     """
     folder = locate(argument)
     if found := next(folder.glob(f"{FOREIGN}.*"), None):
@@ -55,16 +65,29 @@ def prepare(argument: str) -> Path:
     return folder
 
 
+def exported(argument: str) -> Path:
+    """Locates a run's folder that export has been through.
+
+    Raises:
+        InputError: no such run, or no float file in it.
+    """
+    folder = locate(argument)
+    if not (fp32 := folder / FILES["fp32"]).is_file():
+        raise InputError(f"{fp32}: no such file. Run `python -m export {argument}` first.")
+    return folder
+
+
 def _is_pretrained(argument: str) -> bool:
     return Path(argument).name == argument and (PRETRAINED / argument / WEIGHTS).is_file()
 
 
 def _refresh(source: Path, folder: Path) -> None:
-    if (folder / CONFIG.file).exists():
-        raise InputError(
-            f"{folder}: holds a training run, which the pretrained model would overwrite. "
-            f"Give {folder}/ to use that run, or rename it to use the pretrained one."
-        )
+    for made in (CONFIG, TRIM, MIRROR):
+        if (folder / made.file).exists():
+            raise InputError(
+                f"{folder}: {made.file} says that the model in it is your own, and the pretrained "
+                f"one would overwrite it. Give {folder}/ to use yours, or rename that folder."
+            )
     for name in (SPEC, WEIGHTS, CALIBRATION):
         target = folder / name
         if not (source / name).is_file():

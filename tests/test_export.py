@@ -231,11 +231,12 @@ def test_a_pretrained_name_is_copied_and_refreshed(pretrained: Path) -> None:
     assert run_folder.prepare("runs/efld-small") == folder
 
 
-def test_a_training_run_is_never_overwritten(pretrained: Path) -> None:
+@pytest.mark.parametrize("record", ["config.json", "trim.json", "mirror.json"])
+def test_a_model_of_ones_own_is_never_overwritten(pretrained: Path, record: str) -> None:
     mine = run_folder.prepare("efld-small")
-    (mine / "config.json").write_text(json.dumps({}))
+    (mine / record).write_text(json.dumps({}))
     (mine / "model.keras").write_bytes(b"mine")
-    with pytest.raises(InputError, match="holds a training run"):
+    with pytest.raises(InputError, match=rf"efld-small: {record} says that .* is your own"):
         run_folder.prepare("efld-small")
     assert run_folder.prepare("runs/efld-small/") == mine
     assert (mine / "model.keras").read_bytes() == b"mine"

@@ -58,7 +58,7 @@ def run(argv: Sequence[str]) -> tuple[str, int]:
     given = parse(argv)
     file = Path(given.file)
     if file.suffix != ".tflite":
-        file = run_folder.locate(given.file) / FILES["fp32"]
+        file = run_folder.exported(given.file) / FILES["fp32"]
     crops, words = _crops(file, given)
     found = lint.findings(file, crops)
     if given.json is not None:
@@ -78,6 +78,8 @@ def _crops(file: Path, given: Namespace) -> tuple[NDArray[Any] | None, str]:
         if not np.isfinite(given.input_range).all():
             raise InputError(f"--input-range {given.input_range}: expected two numbers.")
         spec = pictures.spread_over(graph, tuple(given.input_range))
+        if spec is None:
+            return None, "none: it takes no square pictures of 1 or 3 channels, channels last."
     if spec is None:
         return None, "none: no spec says what values it takes. Give --input-range."
     faces, words = pictures.faces_for(spec, given.data, given.split, lint.PICTURES)

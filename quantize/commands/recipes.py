@@ -10,7 +10,7 @@ from typing import Any
 
 from efld import files, runtime
 from efld.data.datasets import label
-from efld.errors import InputError, say
+from efld.errors import say
 from efld.run_files import FILES
 from export import run_folder
 from export.chain import Evaluation
@@ -63,11 +63,9 @@ def run(argv: Sequence[str]) -> tuple[str, int]:
         InputError: no exported run, or faces that cannot be had.
     """
     given = parse(argv)
-    folder = run_folder.locate(given.run)
-    if not (folder / FILES["fp32"]).is_file():
-        raise InputError(
-            f"{folder / FILES['fp32']}: no such file. Run `python -m export {given.run}` first."
-        )
+    if given.json is not None:
+        files.check_writable(given.json)
+    folder = run_folder.exported(given.run)
     with TemporaryDirectory(prefix="efld-recipes-") as work:
         recipes, reference = _opened(folder, given, Path(work))
         method = recipes.best_method()

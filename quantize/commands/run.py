@@ -25,7 +25,8 @@ others, each with its own --help:
   python -m quantize recipes RUN    float16, dynamic range, int8 and other ways, side by side
 
 Without --data a run is calibrated by its calibration.json, which pretrained models bring
-and which --data writes; where there is none, on rendered faces.
+and which --data writes; where there is none, on rendered faces. To export a pretrained model by
+its name brings back the published one; runs/NAME keeps yours.
 """
 
 
@@ -72,7 +73,7 @@ def run(argv: Sequence[str]) -> tuple[str, int]:
 
 def quantized(given: Namespace) -> tuple[str, int]:
     """`run`, of a command line that is read already."""
-    folder = run_folder.locate(given.run)
+    folder = run_folder.exported(given.run)
     options = options_of(given)
     with steps_of(folder):
         steps = chain.quantize(folder, Evaluation(given.data, given.split), options, say)
