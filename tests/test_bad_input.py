@@ -2,8 +2,10 @@
 
 import os
 import resource
+import struct
 import subprocess
 import sys
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -70,6 +72,13 @@ def drop_a_point(text: str) -> str:
     return "\n".join([lines[0], "n_points: 67", *lines[2:-2], "}"])
 
 
+def header_alone(side_px: int) -> bytes:
+    """A PNG that says how large it is, and no more."""
+    png = cv2.imencode(".png", np.zeros((1, 1), np.uint8))[1].tobytes()
+    body = b"IHDR" + struct.pack(">II", side_px, side_px) + png[24:29]
+    return png[:12] + body + struct.pack(">I", zlib.crc32(body)) + png[33:]
+
+
 CLEAR = np.full((240, 240, 4), 90, np.uint8)
 SPOILT: dict[str, tuple[Spoil, str]] = {
     "pts cut off": (rewrite(lambda t: t[: len(t) // 2]), "found no }. The file is cut off"),
@@ -101,6 +110,11 @@ SPOILT: dict[str, tuple[Spoil, str]] = {
         "b.png: 0 bytes that decode to no picture",
     ),
     "16 bits": (repaint(np.full((240, 240), 9000, np.uint16)), "b.png: uint16 pixels, expected"),
+    "too long": (repaint(np.zeros((2, 32767), np.uint8)), "b.png: 32767 x 2 px, expected sides of"),
+    "too large": (
+        lambda root: (root / "b.png").write_bytes(header_alone(40000)),
+        "b.png: OpenCV does not decode it",
+    ),
     "transparent": (repaint(CLEAR), "b.png: has transparent pixels, expected an opaque picture"),
     "empty dataset": (
         lambda root: list(map(Path.unlink, root.iterdir())),
@@ -205,6 +219,14 @@ def test_a_misspelt_preset(
     line = error_line(capsys, lambda: efld.errors.run_command(train.__main__.main))
     assert "smoek: neither a preset (smoke, " in line
     assert "nor a command (ablation, label, " in line
+
+
+def test_a_preset_for_photographs_wants_some(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["train", "300w"])
+    line = error_line(capsys, lambda: efld.errors.run_command(train.__main__.main))
+    assert "300w: learns from photographs, found no --data. Give a dataset's folder, or" in line
 
 
 @pytest.mark.parametrize("flag", ["--data", "--extra"])

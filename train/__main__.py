@@ -18,7 +18,7 @@ from efld.data.augment import Augmentation
 from efld.data.layouts import layout_of
 from efld.errors import InputError, run_command
 from efld.quiet import native_stderr
-from train.config import PRESETS, TrainConfig, changed
+from train.config import PRESETS, RENDERED, TrainConfig, changed
 
 EXAMPLES = """examples:
   python -m train smoke                                  a minute: does it run? It learns nothing
@@ -119,6 +119,11 @@ def main() -> None:
 def train(given: Namespace) -> None:
     config = config_of(given)
     run = run_of(given, config)
+    if not config.data and given.preset not in RENDERED:
+        raise InputError(
+            f"{given.preset}: learns from photographs, found no --data. Give a dataset's folder, "
+            f"or take {' or '.join(RENDERED)} for rendered faces."
+        )
     for root in filter(None, (config.data, *config.extra)):
         layout_of(
             Path(root)

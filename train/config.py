@@ -13,6 +13,7 @@ from efld.data.datasets import label
 from efld.errors import InputError
 
 ROUNDINGS = ("", "int8")
+RENDERED = ("smoke", "synthetic")  # presets that rendered faces are enough for
 PATHS = frozenset({"data", "extra", "init", "backbone"})
 
 

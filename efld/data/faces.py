@@ -8,12 +8,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from efld.errors import InputError
+from efld.errors import InputError, one_line
 from efld.geometry import Box, Picture, Points
 
 # "none": a dataset that has no split of its own.
 Part = Literal["train", "validation", "common", "challenging", "test", "none"]
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
+LONGEST_PX = 32766  # cv2.warpAffine counts pixels in 16 bits
 TEST_PARTS: frozenset[Part] = frozenset({"common", "challenging", "test"})
 
 
@@ -105,15 +106,22 @@ def _decoded(path: Path) -> Picture:
         raise InputError(
             f"{path}: cannot be read ({error.strerror}). Expected a picture."
         ) from None
-    picture = (
-        cv2.imdecode(data, cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION)
-        if data.size
-        else None
-    )
+    how = cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION
+    try:
+        picture = cv2.imdecode(data, how) if data.size else None
+    except cv2.error as error:
+        raise InputError(
+            f"{path}: OpenCV does not decode it ({one_line(error)}). Make it smaller."
+        ) from None
     if picture is None:
         raise InputError(
             f"{path}: {data.size} bytes that decode to no picture. Expected JPEG, PNG or BMP; "
             "is the file cut off?"
+        )
+    if max(picture.shape[:2]) > LONGEST_PX:
+        raise InputError(
+            f"{path}: {picture.shape[1]} x {picture.shape[0]} px, expected sides of at most "
+            f"{LONGEST_PX}: OpenCV cuts faces out of no longer ones. Make it smaller."
         )
     if picture.dtype != np.uint8:
         raise InputError(
