@@ -111,8 +111,8 @@ class Graph:
         return [op.index for op in self.ops if op.kind == kind]
 
     def name(self, op: Op) -> str:
-        """An op is called as the tensor that it writes."""
-        return self.values[op.outputs[0]].name
+        """An op is called as the tensor that it writes; one that writes none, as its kind."""
+        return self.values[op.outputs[0]].name if op.outputs else op.kind
 
     def given(self, op: Op) -> list[Value]:
         """What an op reads."""

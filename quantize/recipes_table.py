@@ -11,7 +11,7 @@ import numpy as np
 from tqdm import tqdm
 
 from efld import tflite_file
-from efld.errors import StepError, one_line
+from efld.errors import InputError, StepError, one_line
 from efld.evaluate import Crops
 from efld.runtime import LandmarkModel, in_range
 from efld.sessions import open_session
@@ -148,7 +148,7 @@ class Recipes:
             make(path)
             model = self._load(path)
             points = model(reference.crops.images)
-        except (StepError, RuntimeError) as error:  # of making it, and of the runtime
+        except (StepError, InputError, RuntimeError) as error:  # of making it, and of the runtime
             return Row(name, failed=one_line(error))
         distance_px = reference.distance_px(points)
         delegation = model.session.delegation()

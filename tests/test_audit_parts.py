@@ -10,7 +10,7 @@ import pytest
 
 from efld import tflite_file
 from efld.tflite_file import Model
-from quantize.audit import pictures, provenance, scales
+from quantize.audit import arithmetic, pictures, provenance, scales
 from quantize.audit.bounds import bounds
 from quantize.audit.report import Options, Report, report
 from quantize.graph import Graph, Op
@@ -50,6 +50,13 @@ def test_one_constant_output_of_several_may_be_meant_so() -> None:
     assert [found.severity for found in pictures.findings(seen)] == ["warning"]
     alone = replace(seen, outputs=1)
     assert [found.severity for found in pictures.findings(alone)] == ["fault"]
+
+
+def test_an_op_that_writes_nothing_is_called_by_its_kind(model: Model) -> None:
+    graph = Graph.of(model)
+    op = Op(0, "ASSIGN_VARIABLE", (0, 1), (), "")
+    assert arithmetic.of(graph, op) == "other"
+    assert graph.name(op) == "ASSIGN_VARIABLE"
 
 
 @pytest.mark.parametrize("scale", [0.0, -1.0, math.nan, math.inf])

@@ -57,6 +57,8 @@ class Computing:
 
 def of(graph: Graph, op: Op) -> Arithmetic:
     """What one op computes in: the dtype of what it writes."""
+    if not op.outputs:  # it writes a variable
+        return "other"
     written = graph.values[op.outputs[0]]
     if op.kind in CONVERSIONS:
         return "conversion" if graph.values[op.inputs[0]].constant is None else "unpack"

@@ -91,19 +91,20 @@ def faces_for(
     Raises:
         InputError: as `open_faces`, or all of them calibrated it.
     """
+    known = set(spec.calibration)
     if root is None:
         split = split or "common"
-        faces = open_faces(None, split, count)
+        found = open_faces(None, split, count if split == "common" else count + len(known))
     else:
         split = split or ("train" if has_split(root) else "all")
-        known = set(spec.calibration)
-        faces = [face for face in open_faces(root, split) if face.id not in known]
-        if not faces:
-            raise InputError(
-                f"{root}: every face of split {split!r} calibrated the file, expected one that did "
-                "not. Give another --split."
-            )
-        faces = faces[:: max(1, len(faces) // count)][:count]
+        found = open_faces(root, split)
+    faces = [face for face in found if face.id not in known]
+    if not faces:
+        raise InputError(
+            f"{label(root)}: every face of split {split!r} calibrated the file, expected one that "
+            "did not. Give another --split."
+        )
+    faces = faces[:: max(1, len(faces) // count)][:count]
     return faces, f"{len(faces)} faces of {label(root)}, split {split}, none of them calibrated it"
 
 
