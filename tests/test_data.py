@@ -47,6 +47,18 @@ def test_colour_becomes_luma(tmp_path: Path) -> None:
     assert read_grey(path)[0, 0] == 29  # 0.114 * 255
 
 
+def test_a_dataset_is_called_the_same_from_wherever_it_is_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "faces" / "300w"
+    root.mkdir(parents=True)
+    seen = {datasets.label(root)}
+    for folder, name in ((root, "."), (root.parent, "300w"), (root.parent, "../faces/300w")):
+        monkeypatch.chdir(folder)
+        seen.add(datasets.label(Path(name)))
+    assert seen == {"faces/300w"}
+
+
 @pytest.fixture
 def three_hundred_w(tmp_path: Path) -> Path:
     for name in (

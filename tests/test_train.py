@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from efld import files
 from efld.data import datasets
 from efld.data.augment import Augmentation
 from efld.data.batches import Batches, Regions, Source
@@ -181,6 +182,11 @@ def test_weights_of_unknown_origin_are_no_beginning(finished: Path, tmp_path: Pa
     ModelSpec(model="efld-nano-mirrored", input_px=112).write(tmp_path / "spec.json")
     with pytest.raises(InputError, match=r"sees faces mirrored, .* weights of efld-nano, and mir"):
         loop.train(config, tmp_path / "run", resume=False, overwrite=False, say=lambda _: None)
+    digest = files.sha256(weights)
+    other = ModelSpec(model="efld-nano", input_px=112, scheme="98", weights_sha256=digest)
+    other.write(tmp_path / "spec.json")
+    with pytest.raises(InputError, match=r"model.keras: finds 98 points, expected 68\. Give "):
+        loop.train(config, tmp_path / "run", resume=False, overwrite=False, say=lambda _: None)
     (tmp_path / "spec.json").unlink()
     with pytest.raises(InputError, match=r"model.keras: no spec.json beside it, expected one"):
         loop.train(config, tmp_path / "run", resume=False, overwrite=False, say=lambda _: None)
@@ -330,10 +336,10 @@ def test_a_config_is_read_back_whole(tmp_path: Path) -> None:
 
 def test_a_config_is_its_command() -> None:
     config = changed(
-        PRESETS["300w"], {"data": "/home/me/faces/300w", "epochs": 7, "extra": ("a", "/b/c")}
+        PRESETS["300w"], {"data": "/home/me/faces/300w", "epochs": 7, "extra": ("/a/b", "/b/c")}
     )
     assert config.command() == (
-        "python -m train 300w --data faces/300w --extra a --extra b/c --epochs 7"
+        "python -m train 300w --data faces/300w --extra a/b --extra b/c --epochs 7"
     )
 
 

@@ -40,6 +40,11 @@ def load(config: TrainConfig, say: Say) -> Data:
     earlier = begun_with(Path(config.init)) if config.init else None
     below = backbone_of(Path(config.backbone), config.model) if config.backbone else None
     root, extras = Path(config.data) if config.data else None, [*map(Path, config.extra)]
+    if earlier and earlier.scheme != config.scheme:
+        raise InputError(
+            f"{config.init}: finds {earlier.scheme} points, expected {config.scheme}. Give the "
+            f"weights of a model of {config.scheme} points, or --scheme {earlier.scheme}."
+        )
     faces, name = _usable(root, config, config.faces or None)
     names = [name]
     kept, held = datasets.hold_out(faces, config.validation)

@@ -1,6 +1,7 @@
 """One door to every dataset: which faces are in which split, and what may be used for what."""
 
 import hashlib
+import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -123,7 +124,9 @@ def fitting(faces: Sequence[Face], scheme: str) -> tuple[list[Face], str]:
 
 def label(root: Path | None) -> str:
     """A dataset for people to read: its last two folders, without the rest of somebody's disk."""
-    return "embedded synthetic faces" if root is None else "/".join(root.parts[-2:])
+    if root is None:
+        return "embedded synthetic faces"
+    return "/".join(Path(os.path.normpath(root.expanduser().absolute())).parts[-2:])
 
 
 def source(root: Path | None) -> str:
@@ -167,8 +170,8 @@ def parts_of(split: str) -> frozenset[Part]:
 
 
 def _synthetic(split: str, limit: int | None) -> list[Face]:
-    if split == "challenging":
-        raise InputError("the embedded synthetic faces have no 'challenging' split; give DATA.")
+    if split in ("challenging", "validation"):
+        raise InputError(f"the embedded synthetic faces have no {split!r} split; give DATA.")
     faces: list[Face] = []
     if split in ("train", "all"):
         faces += _rendered("train", SYNTHETIC_TRAIN, limit)
