@@ -1,6 +1,7 @@
 """The report of a run: what it says, what it says is missing, and that both pages agree."""
 
 import html
+import json
 import re
 import shutil
 import subprocess
@@ -14,6 +15,7 @@ from benchmark.commands import report as command
 from benchmark.report import records
 from efld import files
 from efld.errors import InputError
+from efld.run_files import MIRROR
 from efld.spec import ModelSpec
 from tests.report_fixtures import EVIL, NAMES, PEER, accuracy, host, made, measured, run, write
 from tests.test_card import record
@@ -166,7 +168,7 @@ def test_a_peer_named_as_a_file_of_ours_is_not_taken_for_it(measured: Path) -> N
         path.write_text(path.read_text().replace(PEER, NAMES[0]))
     (measured / NAMES[0]).write_text("another float32 file")
     found = records.read(measured)
-    assert found.stale(found.records["host"]["files"], "")
+    assert found.stale(found.records["host"]["files"], found.records["host"])
     assert "| model.fp32.tflite | a72 | 56,629,186 | - |" in made(measured)[1]
 
 
@@ -176,6 +178,35 @@ def test_advice_rests_on_what_the_chain_measured_until_all_is_measured(measured:
         (measured / f"bench/{name}.json").unlink()
     files.write_json(measured / "bench/accuracy.json", accuracy(measured, {NAMES[2]: 3.948}))
     assert "faces of embedded synthetic faces, as the chain measured them" in made(measured)[1]
+
+
+def test_errors_on_other_faces_are_no_advice(run: Path) -> None:
+    quantized = json.loads((run / "quantize.json").read_text())
+    quantized["data"]["root"], quantized["step"]["nme_percent"] = "data/300w", 3.9
+    files.write_json(run / "quantize.json", quantized)
+    text = made(run)[1]
+    assert "its figures are of other faces and left out" in text
+    assert "int8 is out" not in text
+
+
+def test_a_mirrored_model_says_what_it_was_made_of(run: Path) -> None:
+    (run / "config.json").unlink()
+    MIRROR.write(run, {"source": "runs/once", "command": "python -m train mirror runs/once"})
+    text = made(run)[1]
+    assert "Made of runs/once, without training." in text
+    assert "python -m train mirror runs/once" in text
+    assert "how it was trained" not in text
+
+
+def test_a_peer_record_of_another_run_is_no_reason_to_measure_again(measured: Path) -> None:
+    given = json.loads((measured / "bench/emulated.json").read_text())
+    for row in given["counts"]:
+        row["sha256"] = row["sha256"] if row["peer"] else "f" * 64
+    files.write_json(Path("elsewhere.json"), given)
+    (measured / "bench/emulated.json").unlink()
+    text = made(measured, "--peer-record", "elsewhere.json")[1]
+    assert "56,629,186" in text
+    assert "Left out" not in text
 
 
 def test_a_peer_record_adds_to_the_runs_own(measured: Path) -> None:

@@ -22,7 +22,7 @@ def section(run: Run) -> Section:
         return Section(TITLE, [run.missing("quantize")])
     command = quantize_command(run, quantize)
     float32 = {"file": FILES["fp32"], "sha256": quantize["fp32_sha256"]}
-    if old := run.stale([float32, quantize["step"]], command):
+    if old := run.stale([float32, quantize["step"]], {"command": command}):
         return Section(TITLE, old)
     blocks: list[Block] = [*_calibration(quantize), *_floats(quantize["audit"])]
     search = quantize["search"]

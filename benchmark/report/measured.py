@@ -35,7 +35,7 @@ def _accuracy(run: Run, stem: str, record: Record) -> Iterator[Block]:
         head = ("file", "faces", "NME %", f"{level} %", minus, "AUC", "failures")
         yield Table(head, [_error(row, run.is_own(first)) for row in rows])
         yield from _groups(record) if run.is_own(first) else []
-    yield from run.stale(record["files"], record["command"])
+    yield from run.stale(record["files"], record)
     yield Command(record["command"])
     page = f"{stem}.html"
     if (run.folder / page).is_file():
@@ -107,7 +107,7 @@ def _times(run: Run, record: Record) -> Iterator[Block]:
             f"Load, first: {record['start_means']}. Energy: {record['energy_means']}.", "note"
         )
     yield from _ops(record, rows)
-    yield from run.stale(record["files"], record["command"])
+    yield from run.stale(record["files"], record)
     yield Command(record["command"])
 
 
@@ -141,7 +141,7 @@ def _start(row: Record) -> tuple[str, ...]:
         str(row["threads"]),
         f"{row['load_ms']:.2f}",
         f"{row['first_ms']:.3f}",
-        "-" if memory is None else f"{memory // 1024:,}",
+        "-" if memory is None else f"{memory / 1000:,.0f}",
         "-" if energy_mj is None else f"{energy_mj:.3f}",
     )
 
@@ -159,7 +159,7 @@ def _beside(run: Run, record: Record) -> Iterator[Block]:
     shown = [_compared(row, peers[row["sha256"]]) for row in run.fresh(rows)]
     if shown:
         yield Table(head, shown)
-    yield from run.stale(rows, record["command"])
+    yield from run.stale(rows, record)
     yield Command(record["command"])
 
 
@@ -202,7 +202,7 @@ def _counts(run: Run, record: Record) -> Iterator[Block]:
             "Used: the part that would do, were there none but those.", "note",
         )  # fmt: skip
         yield from _half(rows)
-    yield from run.stale(record["counts"], record["command"])
+    yield from run.stale(record["counts"], record)
 
 
 def _count(row: Record, rows: Sequence[Record]) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from benchmark.report.blocks import Block, Command, Figures, Missing, Section, T
 from benchmark.report.records import Record, Run
 from efld import schemes
 from efld.data import datasets
-from efld.run_files import FILES
+from efld.run_files import FILES, MIRROR, TRIM
 
 
 def model(run: Run) -> Section:
@@ -65,7 +65,10 @@ def _flags(told: Record) -> str:
 def _training(run: Run) -> Iterator[Block]:
     config = run.get("config")
     if config is None:
-        yield _published(run) or run.missing("config")
+        if published := _published(run):
+            yield published
+        else:
+            yield from _made(run) or [run.missing("config")]
         return
     chosen, versions = config["config"], config["versions"]
     tools = ", ".join(f"{name} {version}" for name, version in versions.items())
@@ -98,18 +101,26 @@ def _published(run: Run) -> Block | None:
     return None
 
 
+def _made(run: Run) -> list[Block]:
+    """What a command took that made this model of a finished one."""
+    for record in (TRIM, MIRROR):
+        if (run.folder / record.file).exists():
+            told = record.read(run.folder)
+            return [Text(f"Made of {told['source']}, without training."), Command(told["command"])]
+    return []
+
+
 def chain(run: Run) -> Section:
     """Each file, and what its step cost."""
     export, quantize = run.get("export"), run.get("quantize")
     blocks: list[Block] = []
     if export is not None:
-        same = quantize is not None and quantize["data"] == export["data"]
-        steps = [*export["steps"], *([quantize["step"]] if quantize and same else [])]
+        steps = [*export["steps"], *([run.int8_step] if run.int8_step else [])]
         head = ("file", "bytes", "to float32", "largest px", "mean px", "NME %", "verdict")
         sizes = {step["step"]: step["bytes"] for step in steps}
         blocks.append(Table(head, [_step(step, sizes) for step in steps], tail=1))
         blocks += [*_where(export, _first(run)), *_changed(run, steps)]
-        if quantize is not None and not same:
+        if quantize is not None and not run.int8_step:
             blocks.append(Text(
                 f"{FILES['int8']} was measured on {_faces(quantize['data'])}, before this export: "
                 "its figures are of other faces and left out.", "warn",

@@ -31,7 +31,7 @@ def estimates(run: Run) -> Section:
              "largest error seen on a figure left out of the fit. Extrapolated: outside the "
              "range of the nets behind it, nobody knows how far off.",
              "note"),
-        *run.stale(record["estimates"], record["command"]),
+        *run.stale(record["estimates"], record),
         Command(record["command"]),
     ])  # fmt: skip
 
@@ -87,7 +87,7 @@ def _device(run: Run, record: Record) -> Iterator[Block]:
     if found:
         yield Table(head, [_latency(row) for row in found], words=2)
     yield from (_sustained(row) for row in found if row["sustained"])
-    yield from run.stale(record["files"], record["command"])
+    yield from run.stale(record["files"], record)
     for failure in record["failures"]:
         yield Text(f"{name(failure['file'])} on {failure['asked']}: {failure['why']}", "warn")
     yield Command(record["command"])

@@ -93,6 +93,15 @@ class Run:
         own = self.records.get(kind)
         return [*([own] if own else []), *(record for name, record in self.peers if name == kind)]
 
+    @property
+    def int8_step(self) -> Record | None:
+        """The step to int8, where it was measured on the faces of the export."""
+        export, quantize = self.get("export"), self.get("quantize")
+        if export is None or quantize is None or quantize["data"] != export["data"]:
+            return None
+        step: Record = quantize["step"]
+        return step
+
     def is_own(self, row: Record) -> bool:
         """Whether a row of a record is about one of the run's files, as it is now."""
         return row["sha256"] in self.sha256.values()
@@ -101,14 +110,19 @@ class Run:
         """Rows about the run's files as they are now, and about peers."""
         return [row for row in rows if row.get("peer") or self.is_own(row)]
 
-    def stale(self, rows: Sequence[Record], command: str) -> list[Text]:
-        """A warning if rows are about other bytes than the run's files have now."""
+    def stale(self, rows: Sequence[Record], record: Record) -> list[Text]:
+        """A warning if rows are about other bytes than the run's files have now.
+
+        A record that was given for its peers may be about another run.
+        """
+        if any(record is given for _, given in self.peers):
+            return []
         fresh = self.fresh(rows)
         old = sorted({name(row["file"]) for row in rows if row not in fresh})
         if not old:
             return []
         return [Text(f"Left out, measured before the file changed: {', '.join(old)}. "
-                     f"Run again: {command}", "warn")]  # fmt: skip
+                     f"Run again: {record['command']}", "warn")]  # fmt: skip
 
 
 def read(folder: Path, peer_records: Sequence[Path] = ()) -> Run:

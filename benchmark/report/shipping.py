@@ -102,8 +102,8 @@ def _errors(run: Run) -> Errors:
 
 def _of_the_chain(run: Run) -> Errors:
     """On the faces that export and quantize were given."""
-    export, quantize = run.get("export"), run.get("quantize")
-    steps = [*(export["steps"] if export else ()), *([quantize["step"]] if quantize else ())]
+    export, int8 = run.get("export"), run.int8_step
+    steps = [*(export["steps"] if export else ()), *([int8] if int8 else ())]
     errors = {
         step["step"]: step["nme_percent"]
         for step in steps
