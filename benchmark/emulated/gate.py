@@ -94,14 +94,24 @@ def judge(found: Emulated, recorded: Mapping[str, int]) -> list[Verdict]:
 
 
 def write(found: Emulated, command: str, path: Path) -> None:
-    """Writes these counts, and no others, as the record.
+    """Writes these counts into the record; others stay, if the same library was counted.
 
     Raises:
         InputError: a file that names no model.
     """
-    instructions = {name: count.instructions for name, count in _named(found.counts).items()}
+    counted = {name: count.instructions for name, count in _named(found.counts).items()}
+    instructions = {**_others(path, found.tools.library_sha256), **counted}
     record = {"command": command, "tools": asdict(found.tools), "instructions": instructions}
     files.write_json(path, {"schema": SCHEMA, **record})
+
+
+def _others(path: Path, library_sha256: str) -> Mapping[str, int]:
+    """What the record has already. One that cannot be read is replaced as a whole."""
+    try:
+        record = _read(path)
+    except InputError:
+        return {}
+    return _instructions(record) if record["tools"]["library_sha256"] == library_sha256 else {}
 
 
 def _named(counts: Sequence[Counts]) -> dict[str, Counts]:
