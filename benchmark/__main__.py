@@ -82,7 +82,12 @@ def _parse(argv: list[str]) -> argparse.Namespace:
 
 def _named(argv: list[str]) -> str:
     """The command, folders outside the project by their last names alone: records get published."""
-    return shlex.join(["python", "-m", "benchmark", *map(shown, argv)])
+    return shlex.join(["python", "-m", "benchmark", *map(_word, argv)])
+
+
+def _word(given: str) -> str:
+    flag, equals, value = given.partition("=")
+    return f"{flag}={shown(value)}" if equals and flag.startswith("--") else shown(given)
 
 
 def _check_json(where: str | None) -> None:

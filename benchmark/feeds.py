@@ -15,7 +15,9 @@ INPUT_HIGH = {"uint8": 256, "int8": 128}  # random integers below; other integer
 
 
 def random_feeds(session: Session, path: Path, seed: int = 0, high: float = 1.0) -> Feeds:
-    """Floats from 0 to `high`, bytes over their range, other integers 0 or 1; a batch of 1.
+    """Floats from 0 to `high`, bytes over their range, other integers 0 or 1.
+
+    Where a graph takes batches of any size, it gets one of 1.
 
     Raises:
         InputError: an input of no fixed size, or not of numbers.
@@ -25,10 +27,10 @@ def random_feeds(session: Session, path: Path, seed: int = 0, high: float = 1.0)
 
 
 def _random(edge: Edge, path: Path, high: float, generator: np.random.Generator) -> NDArray[Any]:
-    shape = [1, *edge.shape[1:]] if edge.shape else []
-    if None in shape:
+    batch, *rest = edge.shape or [None]
+    if None in rest:
         raise InputError(f"{path}: input {edge}, expected fixed sizes (the batch alone may vary).")
-    sides = [int(side) for side in shape if side is not None]
+    sides = [1 if batch is None else batch, *(side for side in rest if side)] if edge.shape else []
     try:
         dtype = np.dtype(edge.dtype)
     except TypeError:

@@ -283,7 +283,7 @@ def _line(row: Latency, width: int) -> str:
     low, high = row.ratio_quartiles
     quartiles = f"({low:.3f}-{high:.3f})"
     parts = "-" if row.partitions is None else str(row.partitions)
-    memory = "-" if row.memory_bytes is None else f"{row.memory_bytes // 1024:,}"
+    memory = "-" if row.memory_bytes is None else f"{row.memory_bytes / 1000:,.0f}"
     energy_mj = "-" if row.energy_mj is None else f"{row.energy_mj:.3f}"
     outside = ", ".join(f"{kind} {count}" for kind, count in (row.outside or {}).items()) or "-"
     return (

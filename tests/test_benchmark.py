@@ -1,17 +1,21 @@
 import json
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import cv2
 import numpy as np
 import pytest
 
 from benchmark import accuracy, host
-from benchmark.__main__ import main
+from benchmark.__main__ import _named, main
+from benchmark.feeds import random_feeds
 from efld import geometry
 from efld.data.faces import Face, Part
 from efld.data.pts import write_pts
 from efld.errors import InputError
 from efld.runtime import load
+from efld.sessions import Edge, Session
 from tests.tiny_files import ANSWER, SPEC, write_onnx, write_tflite
 
 POINTS_PX = geometry.to_picture(ANSWER, geometry.Box(20, 10, 200, 200))
@@ -118,6 +122,23 @@ def test_host_feeds_foreign_files(tmp_path: Path) -> None:
     (row,) = host.measure([path], seconds=0.1, starts=1).files
     assert row.runtime.startswith("onnxruntime ")
     assert (row.ratio, row.partitions, row.outside) == (1, None, None)
+
+
+@pytest.mark.parametrize(
+    ("shape", "fed"), [((None, 3, 8, 8), (1, 3, 8, 8)), ((4, 8, 8, 3), (4, 8, 8, 3)), ((2,), (2,))]
+)
+def test_a_size_that_a_graph_fixes_is_kept(
+    shape: tuple[int | None, ...], fed: tuple[int, ...]
+) -> None:
+    session = cast(Session, SimpleNamespace(inputs=(Edge("x", shape, "float32"),)))
+    assert random_feeds(session, Path("m.onnx"))["x"].shape == fed
+
+
+def test_a_record_names_no_folder_of_this_machine() -> None:
+    words = ["host", "a.tflite", "--data=/home/me/faces/300w", "--json", "/tmp/x/y/o.json"]
+    assert _named(words).split()[3:] == [
+        "host", "a.tflite", "--data=faces/300w", "--json", "y/o.json"
+    ]  # fmt: skip
 
 
 def test_host_records_in_the_folder_of_the_run(

@@ -26,7 +26,7 @@ folder runs/NAME are recorded in runs/NAME/bench/accuracy-DATA-SPLIT.json and sh
 runs/NAME/accuracy-DATA-SPLIT.html unless --json and --html say where.
 """
 NO_PAGE = f"no page: {{}} is missing; {to_install('benchmark')}"
-NOWHERE = "nothing is written of files of several folders; --json and --html say where"
+NOWHERE = "nothing is written of files that do not lie in one run; --json and --html say where"
 
 
 def add(parsers: Any) -> None:
@@ -57,7 +57,7 @@ def run(options: argparse.Namespace, command: str) -> Outcome:
     name = accuracy_report.record_name(datasets.label(options.data), split, options.normaliser)
     place = flags.record_path(options, f"{name}.json")
     page, notes = _page(options.html, folder and folder / f"{name}.html")
-    if page is None and place is None:
+    if page is None and place is None and options.json is None:
         notes = [*notes, NOWHERE]
     ruler = accuracy.Ruler(options.normaliser, options.threshold)
     models = [load(path) for path in options.files]  # a wrong file is said before the long part

@@ -44,8 +44,8 @@ def add_json(sub: argparse.ArgumentParser) -> None:
 
 
 def run_folder(paths: Sequence[Path]) -> Path | None:
-    """`runs/NAME` when all files lie there."""
-    folders = {path.parent for path in paths}
+    """`runs/NAME` when all files lie there, or are records in its `bench/`."""
+    folders = {path.parent.parent if path.suffix == ".json" else path.parent for path in paths}
     folder = folders.pop()
     return None if folders or folder.absolute().parent.name != RUNS.name else folder
 
