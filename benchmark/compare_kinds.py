@@ -68,7 +68,12 @@ def _between(field: str, ends: str) -> Callable[[Row], Range | None]:
 
 def _repeated_ms(row: Row) -> Range:
     """From the fastest to the slowest repeat."""
-    medians = [run["median_ms"] for run in row["repeats"]] or [row["median_ms"]]
+    medians = [run["median_ms"] for run in row["repeats"]]
+    if len(medians) < 2:
+        raise InputError(
+            f"{row['file']}: {len(medians)} repeat, expected two or more, which tell how much "
+            "times vary by themselves. Measure both again with --repeats 3."
+        )
     return Range(row["median_ms"], min(medians), max(medians))
 
 

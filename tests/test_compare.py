@@ -105,6 +105,7 @@ def test_what_got_worse(
         (accuracy(4, 0.1), accuracy(4, 0.1, faces=554), "faces 689 and 554"),
         (accuracy(4, 0.1), accuracy(4, 0.1) | {"split": "common"}, "split full and common"),
         (android(2), android(2, delegate="gpu"), "holds model.int8.tflite, asked gpu"),
+        (android(2), android(2.1), "model.int8.tflite: 1 repeat, expected two or more"),
         (emulated(1), emulated(1, cpu="a76"), "expected a file of .*cpu a72"),
         (host(0.5), {"schema": 1, "files": []}, "expected a record of `python -m benchmark` host"),
     ],
@@ -124,7 +125,7 @@ def test_ratios_to_another_reference_are_not_compared(tmp_path: Path) -> None:
 
 
 def test_across_devices_when_asked(tmp_path: Path) -> None:
-    found = run(tmp_path, android(2.0), android(1.0, soc="SM8150"), across_devices=True)
+    found = run(tmp_path, android(2.0, 2.1), android(1.0, 1.1, soc="SM8150"), across_devices=True)
     assert (found.changes[0].metric, found.changes[0].verdict) == ("ms", "better")
     assert "across devices: phone.soc SDM845 and SM8150" in compare.text(found)
 
