@@ -92,12 +92,6 @@ class Device:
         if done.returncode:
             self._refused(f"push of {source} to {target}", done)
 
-    def pull(self, source: str, target: Path) -> None:
-        """Copies a file from the device; errors as `push`."""
-        done = self._adb(["pull", source, str(target)], TRANSFER_S)
-        if done.returncode or not target.is_file():
-            self._refused(f"pull of {source}", done)
-
     def install(self, apk: Path) -> None:
         """Installs an app, replacing an earlier version of it.
 
