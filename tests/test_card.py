@@ -263,7 +263,7 @@ def test_readme_has_the_instructions_beside_mediapipe() -> None:
     assert f"takes {ratio:.2f} of the instructions of MediaPipe's face mesh" in text
 
 
-@pytest.mark.parametrize("name", BY_PRESET)
+@pytest.mark.parametrize("name", ["starts/efld-small-300w", *BY_PRESET])
 def test_a_preset_says_what_its_command_reached(name: str) -> None:
     record = files.read_json(ROOT / "pretrained" / name / card.RECORD, card.SCHEMA, "card")
     keras = record["accuracy"]["full"][0]
