@@ -79,6 +79,8 @@ def test_files_run_in_one_partition(twice: Path) -> None:
 def test_once_is_enough(twice: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="that see faces mirrored already"):
         mirror.main([str(twice), "--data", FACES, "--out", str(tmp_path / "out")], print)
+    with pytest.raises(InputError, match="twice: is the run that it is made of"):
+        mirror.main([str(twice), "--data", FACES, "--out", str(twice)], print)
     with pytest.raises(InputError, match=r"is not empty and has no mirror\.json"):
         mirror.main([str(twice), "--data", FACES, "--out", str(twice.parent / "once")], print)
 

@@ -155,7 +155,7 @@ def test_bad_words_are_refused(run: Path, tmp_path: Path) -> None:
     left = tmp_path / "killed"
     left.mkdir()
     (left / ".123.model.keras").touch()
-    finished.out_of(Namespace(out=left), SUFFIX, TRIM)
+    finished.out_of(Namespace(out=left, run=run), SUFFIX, TRIM)
     other = shutil.copytree(run, tmp_path / "other")
     replace(ModelSpec.read(run / "spec.json"), weights_sha256="0" * 64).write(other / "spec.json")
     with pytest.raises(InputError, match=r"expected 00000000 as in spec.json beside it"):

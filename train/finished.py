@@ -103,13 +103,16 @@ def out_of(given: Namespace, suffix: str, record: Record) -> Path:
     """The folder to write.
 
     Raises:
-        InputError: it holds something else than an earlier result, which has `record`.
+        InputError: it holds something else than an earlier result, which has `record`, or is the
+            run itself.
     """
     out: Path = given.out or run_files.RUNS / f"{given.run.name}{suffix}"
     files.check_writable(out / record.file)
     found = [path for path in out.iterdir() if not files.is_left_over(path)] if out.exists() else []
     if found and not (out / record.file).exists():
         raise InputError(f"{out}: is not empty and has no {record.file}. Give another --out.")
+    if out.resolve() == given.run.resolve():
+        raise InputError(f"{out}: is the run that it is made of. Give another --out.")
     return out
 
 
