@@ -12,17 +12,7 @@ from benchmark.emulated import gate
 from efld import files
 from efld.data.datasets import open_faces
 from efld.errors import InputError
-from efld.run_files import (
-    CALIBRATION,
-    CONFIG,
-    FILES,
-    MIRROR,
-    PRETRAINED,
-    QUANTIZE,
-    SPEC,
-    TRIM,
-    WEIGHTS,
-)
+from efld.run_files import CALIBRATION, CONFIG, FILES, MADE_OF, PRETRAINED, QUANTIZE, SPEC, WEIGHTS
 from efld.runtime import load
 from efld.spec import ModelSpec
 
@@ -90,7 +80,7 @@ def _training(run: Path, published: Path, spec: ModelSpec) -> dict[str, Any]:
         earlier = files.read_json(published / RECORD, SCHEMA, "python -m benchmark card")
         if earlier["spec"]["weights_sha256"] == spec.weights_sha256:
             return {"training": earlier["training"], "seed": earlier["seed"]}
-    for made in (TRIM, MIRROR):
+    for made in MADE_OF:
         if (run / made.file).exists():
             return _made_of(made.read(run), made.file)
     if not (run / CONFIG.file).exists():

@@ -27,10 +27,10 @@ def random_feeds(session: Session, path: Path, seed: int = 0, high: float = 1.0)
 
 
 def _random(edge: Edge, path: Path, high: float, generator: np.random.Generator) -> NDArray[Any]:
-    batch, *rest = edge.shape or [None]
-    if None in rest:
+    shape = [1 if side is None and axis == 0 else side for axis, side in enumerate(edge.shape)]
+    sides = [side for side in shape if side is not None]
+    if len(sides) < len(shape):
         raise InputError(f"{path}: input {edge}, expected fixed sizes (the batch alone may vary).")
-    sides = [1 if batch is None else batch, *(side for side in rest if side)] if edge.shape else []
     try:
         dtype = np.dtype(edge.dtype)
     except TypeError:

@@ -39,5 +39,6 @@ class Record(NamedTuple):
 CONFIG = Record("config.json", 3, "python -m train PRESET --run")  # the mark of a training
 TRIM = Record("trim.json", 1, "python -m train trim")
 MIRROR = Record("mirror.json", 1, "python -m train mirror")
+MADE_OF = (TRIM, MIRROR)  # the marks of models that a command made of a finished one
 EXPORT = Record("export.json", 1, "python -m export")
 QUANTIZE = Record("quantize.json", 4, "python -m quantize")

@@ -6,17 +6,7 @@ from pathlib import Path
 from efld import files
 from efld.errors import InputError
 from efld.files import sha256
-from efld.run_files import (
-    CALIBRATION,
-    CONFIG,
-    FILES,
-    MIRROR,
-    PRETRAINED,
-    RUNS,
-    SPEC,
-    TRIM,
-    WEIGHTS,
-)
+from efld.run_files import CALIBRATION, CONFIG, FILES, MADE_OF, PRETRAINED, RUNS, SPEC, WEIGHTS
 
 FOREIGN = "source"  # a foreign model's file in its run, without suffix; and the name of its step
 
@@ -82,7 +72,7 @@ def _is_pretrained(argument: str) -> bool:
 
 
 def _refresh(source: Path, folder: Path) -> None:
-    for made in (CONFIG, TRIM, MIRROR):
+    for made in (CONFIG, *MADE_OF):
         if (folder / made.file).exists():
             raise InputError(
                 f"{folder}: {made.file} says that the model in it is your own, and the pretrained "

@@ -202,30 +202,34 @@ def test_a_model_file_without_spec(data: Path, capsys: pytest.CaptureFixture[str
     assert "bare.tflite: found no spec" in error_line(capsys, predict(data, bare))
 
 
-def test_a_run_that_exists(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def said_by_train(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., str]:
+    """The line that `python -m train` ends with, by its words."""
+
+    def said(*words: str) -> str:
+        monkeypatch.setattr(sys, "argv", ["train", *words])
+        return error_line(capsys, lambda: efld.errors.run_command(train.__main__.main))
+
+    return said
+
+
+def test_a_run_that_exists(tmp_path: Path, said_by_train: Callable[..., str]) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "config.json").write_text("{}")
-    monkeypatch.setattr(sys, "argv", ["train", "smoke", "--run", str(tmp_path / "run")])
-    line = error_line(capsys, lambda: efld.errors.run_command(train.__main__.main))
+    line = said_by_train("smoke", "--run", str(tmp_path / "run"))
     assert "this run exists. Give --resume, --overwrite" in line
 
 
-def test_a_misspelt_preset(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sys, "argv", ["train", "smoek"])
-    line = error_line(capsys, lambda: efld.errors.run_command(train.__main__.main))
+def test_a_misspelt_preset(said_by_train: Callable[..., str]) -> None:
+    line = said_by_train("smoek")
     assert "smoek: neither a preset (smoke, " in line
     assert "nor a command (ablation, label, " in line
 
 
-def test_a_preset_for_photographs_wants_some(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sys, "argv", ["train", "300w"])
-    line = error_line(capsys, lambda: efld.errors.run_command(train.__main__.main))
+def test_a_preset_for_photographs_wants_some(said_by_train: Callable[..., str]) -> None:
+    line = said_by_train("300w")
     assert "300w: learns from photographs, found no --data. Give a dataset's folder, or" in line
 
 

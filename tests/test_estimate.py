@@ -134,12 +134,6 @@ def run(*argv: str) -> Outcome:
     return command.run(parser.parse_args(["estimate", *argv]), "a command")
 
 
-def put_in_run(root: Path) -> Path:
-    bench = root / "runs" / "x" / "bench"
-    bench.mkdir(parents=True)
-    return bench
-
-
 def test_a_record_of_counts_needs_no_emulator(tmp_path: Path) -> None:
     row = {"file": "a.tflite", "cpu": "a72", "fp16": False, "instructions": 10_000_000,
            "main_class": "fmla_f32", "sha256": "a" * 64, "model": "efld-small",
@@ -151,8 +145,10 @@ def test_a_record_of_counts_needs_no_emulator(tmp_path: Path) -> None:
     assert [found["instructions"] for found in record["estimates"]] == [10_000_000] * 2
     assert [found["sha256"] for found in record["estimates"]] == ["a" * 64] * 2
     assert [found["goal_fps"] for found in record["estimates"]] == [280] * 2
-    path = path.rename(put_in_run(tmp_path) / path.name)
-    assert run(str(path)).default == tmp_path / "runs" / "x" / "bench" / "estimate.json"
+    bench = tmp_path / "runs" / "x" / "bench"
+    bench.mkdir(parents=True)
+    path = path.rename(bench / path.name)
+    assert run(str(path)).default == bench / "estimate.json"
     path.write_text(json.dumps({"tools": {"library_sha256": "f" * 64}, "counts": [row]}))
     with pytest.raises(InputError, match=r"counted with library ffffffff, expected .*setup-arm"):
         run(str(path))

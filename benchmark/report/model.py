@@ -9,7 +9,7 @@ from benchmark.report.blocks import Block, Command, Figures, Missing, Section, T
 from benchmark.report.records import Record, Run
 from efld import schemes
 from efld.data import datasets
-from efld.run_files import FILES, MIRROR, TRIM
+from efld.run_files import FILES, MADE_OF
 
 
 def model(run: Run) -> Section:
@@ -103,7 +103,7 @@ def _published(run: Run) -> Block | None:
 
 def _made(run: Run) -> list[Block]:
     """What a command took that made this model of a finished one."""
-    for record in (TRIM, MIRROR):
+    for record in MADE_OF:
         if (run.folder / record.file).exists():
             told = record.read(run.folder)
             return [Text(f"Made of {told['source']}, without training."), Command(told["command"])]
