@@ -72,10 +72,10 @@ class Recipes:
         return [self._row(name, make, reference) for name, make in bar]
 
     def best_method(self) -> str:
-        """The calibration method that the mixed recipe has the least error with, held out."""
+        """The calibration method that `quantize` takes: nearest to the float model, held out."""
         bar = tqdm(METHODS, unit="method", leave=False, disable=None)
-        errors = {name: self._mixed(self._seen, name)[0] for name in bar}
-        return min(errors, key=lambda name: errors[name])
+        distances_px = {name: self._mixed(self._seen, name)[1] for name in bar}
+        return min(distances_px, key=lambda name: distances_px[name])
 
     def curve(self, method: str) -> Iterator[Point]:
         """The mixed recipe by calibration pictures."""

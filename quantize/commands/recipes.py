@@ -69,7 +69,7 @@ def run(argv: Sequence[str]) -> tuple[str, int]:
     with TemporaryDirectory(prefix="efld-recipes-") as work:
         recipes, reference = _opened(folder, given, Path(work))
         method = recipes.best_method()
-        say(f"calibration by {method}: the least error on held-out training faces")
+        say(f"calibration by {method}: nearest to the float model on held-out training faces")
         rows = recipes.rows(reference, method)
         curve = list(recipes.curve(method)) if given.curve else []
     record = {
