@@ -47,6 +47,16 @@ def test_the_folders_of_300w_are_a_split_wherever_they_lie(
     assert [face.id for face in datasets.training_faces(tmp_path)] == [f"{names[0]}/ann_01"]
 
 
+@pytest.mark.parametrize("part", ["test", "test/party"])
+def test_the_test_faces_of_a_split_are_not_trained_on_alone(tmp_path: Path, part: str) -> None:
+    put(tmp_path, "train/ann_01")
+    put(tmp_path, "test/party/cid_01")
+    with pytest.raises(InputError, match="holds the test faces of a dataset, refused for training"):
+        datasets.training_faces(tmp_path / part)
+    assert len(datasets.open_faces(tmp_path / part, "all")) == 1
+    assert [face.id for face in datasets.training_faces(tmp_path / "train")] == ["ann_01"]
+
+
 @pytest.mark.parametrize("part", ["helen", "helen/testset", "ibug"])
 def test_a_part_of_300w_is_not_read_alone(tmp_path: Path, part: str) -> None:
     put(tmp_path, "ibug/1_1")

@@ -14,6 +14,7 @@ from efld import files, schemes
 from efld.data import synthetic
 from efld.data.faces import TEST_PARTS, Face, Part
 from efld.data.layouts import layout_of, strict
+from efld.data.layouts.folder import is_test_part
 from efld.errors import InputError
 from efld.files import cache_folder
 
@@ -87,8 +88,14 @@ def training_faces(root: Path | None, limit: int | None = None) -> list[Face]:
     They are the training split, or all faces of a folder that has no split of its own.
 
     Raises:
-        InputError: as `open_faces`, or a test face among those without a split.
+        InputError: as `open_faces`, a test face among those without a split, or a dataset's folder
+            of test faces.
     """
+    if root is not None and is_test_part(root.expanduser()):
+        raise InputError(
+            f"DATA root {root}: holds the test faces of a dataset, refused for training. Give all "
+            "of the dataset, or a copy elsewhere if these are no test faces."
+        )
     faces = open_faces(root, "train" if has_split(root) else "all", limit)
     refuse_test(faces, "training")
     return faces

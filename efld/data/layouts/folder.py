@@ -35,6 +35,15 @@ def recognise_split(root: Path) -> bool:
     return {"train", "test"} <= {part for name, part in PARTS.items() if recognise(root / name)}
 
 
+def is_test_part(root: Path) -> bool:
+    """Whether `root` is, or lies in, the folder for testing of a dataset with both."""
+    root = root.absolute()
+    return any(
+        PARTS.get(path.name) == "test" and recognise_split(path.parent)
+        for path in (root, *root.parents)
+    )
+
+
 def read(root: Path, report: Report) -> Iterator[Face]:
     """Every `.pts` under `root`; no split."""
     return read_folder(root, root, "none", report)
