@@ -44,7 +44,8 @@ where.
                crop is picture[top:bottom, left:right]. 0.5 (default) is exact; 1 for a peer whose
                authors took the points as they stand in .pts files; 0 if they subtracted 1
 
-Only "model" and "input_px" must be given. A peer that carries a spec, as our files do, needs none.
+Only "schema", "model" and "input_px" must be given. A peer that carries a spec, as our files do,
+needs none.
 """
 
 

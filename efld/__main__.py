@@ -39,8 +39,8 @@ PREDICT_HELP = """examples:
 The box is the face as landmarks span it: brows to chin, ear to ear; x,y is its upper left corner in
 pixels of the picture as a viewer shows it. The model adds its own margin. A box that starts left of
 the picture is written --box=-5,60,200,220. Without a box the model itself looks for the clearest
-face, which takes it some hundred runs, and in several views; where these lie too far apart to
-believe them it says so, and the exit code is 1.
+face, which takes it hundreds of runs, or thousands where none is clear, and in several views;
+where these lie too far apart to believe them it says so, and the exit code is 1.
 """
 
 DATA_HELP = """examples:

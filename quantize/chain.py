@@ -48,7 +48,7 @@ class Options:
     calibration_faces: int = 256
     seed: int = 0
     max_nme_drop: float = MAX_NME_DROP
-    objective: Objective | None = None  # None: search only if the hand recipe costs too much
+    objective: Objective | None = None  # None: search only if the hand recipe comes too near
 
     def __post_init__(self) -> None:
         """

@@ -23,9 +23,9 @@ PROBED_FACES = 256  # their channels' variances tell what is worth least
 STEP = 0.025  # shares of channels that are tried
 MOST = 0.6
 
-HELP = """Leaves out the hidden channels that add least, as many as cost no more than --max-nme-rise
-on training faces that the preset holds out. Nothing is trained; what is left goes on as any run,
-and `--init` trains it further.
+HELP = f"""Leaves out the hidden channels that add least, as many as cost no more than
+--max-nme-rise on training faces that the preset holds out, and at most {MOST:.0%} of them. Nothing
+is trained; what is left goes on as any run, and `--init` trains it further.
 
 examples:
   python -m train trim runs/NAME --data ~/300w

@@ -25,7 +25,8 @@ others, each with its own --help:
   python -m quantize recipes RUN    float16, dynamic range, int8 and other ways, side by side
 
 Without --data a run is calibrated by its calibration.json, which pretrained models bring
-and which --data writes; where there is none, on rendered faces. To export a pretrained model by
+and which --data writes (--calibration-faces means nothing then); where there is none, on
+rendered faces. To export a pretrained model by
 its name brings back the published one; runs/NAME keeps yours.
 """
 
@@ -49,7 +50,7 @@ def parse(argv: Sequence[str]) -> Namespace:
         "--objective", choices=get_args(Objective),
         help="search for the cheapest file within --max-nme-drop: the smallest, the fastest on "
         "this machine, or that of fewest instructions on ARM (needs make setup-arm); default: "
-        f"search only if the recipe costs too much, for {DEFAULT}",
+        f"search only if the recipe comes too near to its limit, for {DEFAULT}",
     )  # fmt: skip
     return parser.parse_args(argv)
 
