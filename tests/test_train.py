@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from efld import files
+from efld import files, run_files
 from efld.data import datasets
 from efld.data.augment import Augmentation
 from efld.data.batches import Batches, Regions, Source
@@ -244,9 +244,11 @@ def test_an_existing_run_is_refused(tmp_path: Path) -> None:
 def test_a_run_is_not_emptied_of_what_it_begins_with(tmp_path: Path) -> None:
     run = tmp_path / "run"
     loop.begin(TrainConfig(), run, SAW)
-    config = TrainConfig(init=str(run / "model.keras"))
-    with pytest.raises(InputError, match=r"begins with and --overwrite would remove\. Give anoth"):
-        loop.check_run(config, run, resume=False, overwrite=True)
+    (tmp_path / "link").symlink_to("run")
+    for where in (run, tmp_path / "other" / ".." / "run", tmp_path / "link"):
+        config = TrainConfig(init=str(where / "model.keras"))
+        with pytest.raises(InputError, match=r"with and --overwrite would remove\. Give another"):
+            loop.check_run(config, run, resume=False, overwrite=True)
 
 
 def test_a_run_may_be_a_link(tmp_path: Path) -> None:
@@ -305,6 +307,14 @@ def test_resuming_nothing_is_refused(tmp_path: Path) -> None:
         loop.check_run(TrainConfig(), tmp_path, resume=True, overwrite=False)
 
 
+def test_resuming_a_finished_run_costs_no_model(finished: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(finished, tmp_path / "run")
+    (run / run_files.LAST).unlink()
+    with pytest.raises(InputError, match=r"is finished, and its last\.keras is gone"):
+        loop.train(TrainConfig.read(run), run, resume=True, overwrite=False, say=lambda _: None)
+    assert (run / run_files.WEIGHTS).is_file()
+
+
 def test_resuming_with_other_choices_names_them(tmp_path: Path) -> None:
     loop.begin(TrainConfig(), tmp_path, SAW)
     other = changed(TrainConfig(), {"peak_lr": 0.5, "mirror": 0.0})
@@ -341,6 +351,8 @@ def test_a_config_is_its_command() -> None:
     assert config.command() == (
         "python -m train 300w --data faces/300w --extra a/b --extra b/c --epochs 7"
     )
+    cleared = changed(PRESETS["imagenet"], {"backbone": ""})
+    assert cleared.command() == "python -m train imagenet --backbone ''"
 
 
 @pytest.mark.parametrize(

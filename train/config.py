@@ -81,7 +81,7 @@ class TrainConfig:
         words = ["python", "-m", "train", name]
         for choice, value in self.changes(preset).items():
             for one in value if isinstance(value, tuple) else (value,):
-                shown = label(Path(one)) if choice in PATHS else str(one)
+                shown = label(Path(one)) if one and choice in PATHS else str(one)
                 words += ["--" + choice.replace("_", "-"), shown]
         return shlex.join(words)
 

@@ -92,12 +92,17 @@ def check_run(config: TrainConfig, run: Path, *, resume: bool, overwrite: bool) 
     files.check_writable(path)
     if resume and not path.exists():
         raise InputError(f"{run}: no {path.name} in it, so nothing to resume. Leave out --resume.")
+    if resume and (run / run_files.WEIGHTS).exists() and not (run / run_files.LAST).exists():
+        raise InputError(
+            f"{run}: is finished, and its {run_files.LAST} is gone, so nothing to resume. Give "
+            "--overwrite to train it again, or another --run."
+        )
     if run.exists() and any(run.iterdir()) and not path.exists():
         raise InputError(f"{run}: is not empty and not a run (no {path.name}). Give another --run.")
     if path.exists() and not (resume or overwrite):
         raise InputError(f"{run}: this run exists. Give --resume, --overwrite, or another --run.")
     begins_with = config.init or config.backbone
-    if overwrite and begins_with and run.absolute() in Path(begins_with).absolute().parents:
+    if overwrite and begins_with and run.resolve() in Path(begins_with).resolve().parents:
         raise InputError(
             f"{run}: holds {begins_with}, which the run begins with and --overwrite would remove. "
             "Give another --run."
