@@ -16,28 +16,13 @@ Taken = Literal["completely", "partially", "not"]
 _PREFIX = r"(?:^|(?:INFO|VERBOSE|tflite) *: )"  # stops a profiler's "Timings ...: count=" lines
 _TIMINGS = re.compile(
     rf"{_PREFIX}Inference timings in us: Init: (\S+), First inference: (\S+), "
-    r"Warmup \(avg\): (\S+), Inference \(avg\): (\S+)$"
+    r"Warmup \(avg\): \S+, Inference \(avg\): (\S+)$"
 )
 _STATISTICS = re.compile(rf"{_PREFIX}(count=[1-9]\d* .*)$")
 _PAIR = re.compile(r"(\w+)=([-+.\deE]+)")
-_MEMORY = re.compile(r"Memory footprint delta .*init=(\S+) overall=(\S+)$")
-_PEAK = re.compile(r"Overall peak memory footprint \(MB\) via periodic monitoring: (\S+)$")
-_REPLACING = re.compile(
-    r"Replacing (\d+) out of (\d+) node\(s\) with delegate \((.+?)\) node, "
-    r"yielding (\d+) partitions"
-)
+_MEMORY = re.compile(r"Memory footprint delta .*overall=(\S+)$")
 _EXPLICIT = re.compile(r"(?:Explicitly applied|Though) (\w+) delegate")
 _HOW = re.compile(r"will (?:be (completely|partially)|(not) be) executed by the delegate")
-
-
-@dataclass(frozen=True)
-class Delegated:
-    """Ops that a delegate took when it was applied."""
-
-    delegate: str  # "TfLiteXNNPackDelegate", "TfLiteGpuDelegateV2", ...
-    taken: int
-    ops: int  # in the graph at that moment
-    partitions: int  # pieces of the graph, the delegate's and the others
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,18 +31,11 @@ class BenchmarkText:
 
     init_us: float
     first_us: float  # the first warm-up inference
-    warmup_us: float  # mean
-    mean_us: float  # of the timed inferences, as all that follow
+    mean_us: float  # of the timed inferences, as the next three
     count: int
-    min_us: float
-    max_us: float
-    std_us: float
     median_us: float | None
     p95_us: float | None
-    init_mb: float | None  # growth of memory since the program began, MiB
-    overall_mb: float | None
-    peak_mb: float | None
-    delegated: tuple[Delegated, ...]  # in the order of the text
+    overall_mb: float | None  # growth of memory since the program began, MiB
     explicit: dict[str, Taken]  # delegates asked for by a flag: "GPU", "NNAPI", ...
 
 
@@ -70,24 +48,16 @@ def parse(text: str, where: str) -> BenchmarkText:
     """
     lines = [line.strip() for line in text.splitlines()]
     timings = _timings(lines, where)
-    init_us, first_us, warmup_us, mean_us = (float(value) for value in timings.groups())
+    init_us, first_us, mean_us = (float(value) for value in timings.groups())
     statistics = _statistics(lines[: lines.index(timings.string)], mean_us, where)
-    init_mb, overall_mb = _found(_MEMORY, lines, 2)
     return BenchmarkText(
         init_us=init_us,
         first_us=first_us,
-        warmup_us=warmup_us,
         mean_us=mean_us,
         count=int(statistics["count"]),
-        min_us=statistics["min"],
-        max_us=statistics["max"],
-        std_us=statistics["std"],
         median_us=statistics.get("median"),
         p95_us=statistics.get("p95"),
-        init_mb=init_mb,
-        overall_mb=overall_mb,
-        peak_mb=_found(_PEAK, lines, 1)[0],
-        delegated=_delegated(lines),
+        overall_mb=_overall_mb(lines),
         explicit=_explicit(lines),
     )
 
@@ -115,9 +85,9 @@ def _statistics(lines: list[str], mean_us: float, where: str) -> dict[str, float
     found = [match[1] for line in lines if (match := _STATISTICS.search(line))]
     values = {name: float(value) for name, value in _PAIR.findall(found[-1])} if found else {}
     if "avg" not in values and "curr" in values:
-        values |= dict.fromkeys(("avg", "min", "max"), values["curr"]) | {"std": 0.0}
+        values["avg"] = values["curr"]
     # Both are printed with six digits.
-    if not {"avg", "min", "max", "std"} <= values.keys() or abs(values["avg"] / mean_us - 1) > 1e-5:
+    if "avg" not in values or abs(values["avg"] / mean_us - 1) > 1e-5:
         raise InputError(
             f"{where}: expected a line 'count=... avg={mean_us:g} ...' for 'Inference (avg): "
             f"{mean_us:g}', found {found[-1] if found else 'none'!r}. "
@@ -126,16 +96,8 @@ def _statistics(lines: list[str], mean_us: float, where: str) -> dict[str, float
     return values
 
 
-def _found(pattern: re.Pattern[str], lines: list[str], groups: int) -> list[float | None]:
-    for line in lines:
-        if match := pattern.search(line):
-            return [float(value) for value in match.groups()]
-    return [None] * groups
-
-
-def _delegated(lines: list[str]) -> tuple[Delegated, ...]:
-    found = [match for line in lines if (match := _REPLACING.search(line))]
-    return tuple(Delegated(m[3], int(m[1]), int(m[2]), int(m[4])) for m in found)
+def _overall_mb(lines: list[str]) -> float | None:
+    return next((float(match[1]) for line in lines if (match := _MEMORY.search(line))), None)
 
 
 def _explicit(lines: list[str]) -> dict[str, Taken]:

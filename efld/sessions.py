@@ -227,7 +227,7 @@ def open_session(path: Path, threads: int = 1) -> Session:
         InputError: no such file, unknown suffix, not a model, or its runtime is not installed.
     """
     if path.is_dir():
-        raise InputError(f"{path}: is a folder, expected a model file.{_near(path / 'model')}")
+        raise InputError(f"{path}: is a folder, expected a model file. {_models_in(path)}")
     if not path.is_file():
         raise InputError(
             f"{path}: no such file. Expected a {', '.join(SUFFIXES)} model.{_near(path)}"
@@ -245,12 +245,13 @@ def open_session(path: Path, threads: int = 1) -> Session:
 
 
 def _near(path: Path) -> str:
-    """A sentence about the models in the folder of a path."""
-    folder = path.parent
-    if not folder.is_dir():
-        return ""
+    """A sentence about the run of that name, or the models in the folder of a path; or none."""
     if (int8 := run_files.RUNS / path.name / run_files.FILES["int8"]).is_file():
         return f" Is it {int8}?"
+    return f" {_models_in(path.parent)}" if path.parent.is_dir() else ""
+
+
+def _models_in(folder: Path) -> str:
     found = sorted(file.name for file in folder.iterdir() if file.suffix in SUFFIXES)
     where = "The current folder" if folder == Path() else str(folder)
-    return f" {where} holds {', '.join(found) or 'none'}."
+    return f"{where} holds {', '.join(found) or 'none'}."

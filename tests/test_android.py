@@ -85,10 +85,12 @@ def test_a_temperature_in_an_unknown_unit_is_none(
 def test_android_s_own_thermometer_is_read(
     tmp_path: Path, device: Daemon, phone: Phone, bench: Bench, model: Path
 ) -> None:
-    """`dumpsys thermalservice` of a Galaxy Tab with Android 11, and a battery that is hotter."""
+    """`dumpsys thermalservice` of a Galaxy: a battery and an earlier moment that were hotter."""
     phone.write("sys/class/thermal/thermal_zone0/type", "pa_therm0")
-    lines = "Temperature{mValue=29.1, mType=0, mName=CPU, mStatus=0}"
-    lines += "\n  Temperature{mValue=40.0, mType=2, mName=BAT, mStatus=0}"
+    lines = "Cached temperatures:\n\tTemperature{mValue=74.0, mType=0, mName=CPU, mStatus=0}"
+    lines += "\nHAL Ready: true\nCurrent temperatures from HAL:"
+    lines += "\n\tTemperature{mValue=29.1, mType=0, mName=CPU, mStatus=0}"
+    lines += "\n\tTemperature{mValue=40.0, mType=2, mName=BAT, mStatus=0}"
     phone.program("dumpsys", f"[ $1 = thermalservice ] && echo '{lines}'")
     bench(model, "--repeats", 1)
     assert record(tmp_path)["start"]["cpu_celsius"] == 29.1

@@ -3,7 +3,6 @@
 import pytest
 
 from benchmark import benchmark_text
-from benchmark.benchmark_text import Delegated
 from efld.errors import InputError
 
 # An Android phone, CPU, four threads: public logs kept in a speech-separation project.
@@ -89,57 +88,36 @@ LOGCAT = """\
 07-14 13:14:56.521 22838 22838 I tflite  : Memory footprint delta from the start of the tool (MB): init=54.2852 overall=73.4102
 """  # noqa: E501
 
-# Chromium OS: --report_peak_memory_footprint=true.
-PEAK = """\
-INFO: count=9 first=81913 curr=55502 min=55502 max=81913 avg=58984.7 std=8115
-INFO: count=1061 first=56576 curr=56299 min=54669 max=60236 avg=56265.8 std=982
-INFO: Inference timings in us: Init: 3337, First inference: 81913, Warmup (avg): 58984.7, Inference (avg): 56265.8
-INFO: Overall peak memory footprint (MB) via periodic monitoring: 93.2383
-"""  # noqa: E501
-
 
 def test_a_phone_s_log_is_read_whole() -> None:
     found = benchmark_text.parse(PHONE, "phone")
     assert found == benchmark_text.BenchmarkText(
         init_us=102320,
         first_us=670083,
-        warmup_us=670083,
         mean_us=699438,
         count=50,
-        min_us=502355,
-        max_us=2270688,
-        std_us=325425,
         median_us=576856,
         p95_us=1373207,
-        init_mb=98.0977,
         overall_mb=99.2031,
-        peak_mb=None,
-        delegated=(Delegated("TfLiteXNNPackDelegate", 49, 49, 1),),
         explicit={},
     )
 
 
 def test_what_a_delegate_took_is_read() -> None:
     found = benchmark_text.parse(PHONE_GPU, "phone")
-    assert found.delegated == (Delegated("TfLiteGpuDelegateV2", 49, 49, 1),)
     assert found.explicit == {"GPU": "completely", "NNAPI": "not"}
-    assert found.init_mb is None
+    assert found.overall_mb is None
 
 
 def test_older_versions_have_no_percentiles() -> None:
     found = benchmark_text.parse(LARQ, "pi")
-    assert (found.count, found.mean_us, found.std_us) == (50, 33071.8, 129)
+    assert (found.count, found.mean_us) == (50, 33071.8)
     assert (found.median_us, found.p95_us) == (None, None)
 
 
 def test_logcat_s_columns_are_skipped() -> None:
     found = benchmark_text.parse(LOGCAT.replace("\n", "\r\n"), "app")
     assert (found.count, found.median_us, found.overall_mb) == (25, 141253, 73.4102)
-    assert found.delegated[0].partitions == 19
-
-
-def test_peak_memory_is_read() -> None:
-    assert benchmark_text.parse(PEAK, "os").peak_mb == 93.2383
 
 
 def test_equal_times_are_a_single_number() -> None:
@@ -149,7 +127,7 @@ def test_equal_times_are_a_single_number() -> None:
         "count=50 curr=33072(all same)",
     )
     found = benchmark_text.parse(text.replace("(avg): 33071.8", "(avg): 33072"), "pi")
-    assert (found.count, found.min_us, found.max_us, found.std_us) == (50, 33072, 33072, 0)
+    assert (found.count, found.mean_us) == (50, 33072)
 
 
 @pytest.mark.parametrize("kept", [0, 1, 8, 13, 17])

@@ -211,6 +211,8 @@ def test_the_gate_refuses_a_record_before_it_counts(tiny: Path, tmp_path: Path) 
     record = tmp_path / "cost.json"
     with pytest.raises(InputError, match=r"cost\.json: no such file"):
         command("none.tflite", "--gate", "--record", record)
+    with pytest.raises(InputError, match="--fp16: expected no --gate"):
+        command("none.tflite", "--gate", "--record", record, "--fp16")
     with pytest.raises(InputError, match=r"model\.tflite is a file, expected a folder"):
         command("none.tflite", "--markdown", tiny / "counts.md")
     command(tiny, "--gate", "--record", record, "--write")

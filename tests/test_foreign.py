@@ -78,6 +78,18 @@ def test_one_command_makes_a_run_like_ours(result: tuple[Path, str, int]) -> Non
     assert not (run / ".export").exists()
 
 
+def test_a_run_of_a_foreign_file_may_be_called_as_a_pretrained_model_is(
+    file: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pretrained" / "efld-nano").mkdir(parents=True)
+    (tmp_path / "pretrained" / "efld-nano" / "model.keras").touch()
+    budget = ("--max-nme-drop", "5", "--calibration-faces", "24")
+    _, code = command.run(argv(file, data, "--output", "output", "--run", "efld-nano", *budget))
+    assert code == 0
+    assert (tmp_path / "efld-nano" / "model.int8.tflite").is_file()
+
+
 def test_both_spellings_of_a_hard_swish_become_one_op(result: tuple[Path, str, int]) -> None:
     ops = tflite_file.op_counts(result[0] / "model.fp32.tflite")
     assert ops["HARD_SWISH"] == 2

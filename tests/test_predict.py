@@ -96,6 +96,9 @@ def test_the_name_of_a_run_is_answered_with_its_file(
     int8 = write_tflite(Path("runs/mine/model.int8.tflite"))
     with pytest.raises(InputError, match=rf"mine: no such file\. .* Is it {int8}\?"):
         runtime.load(Path("mine"))
+    write_tflite(Path("runs/model/model.int8.tflite"))  # another run, of a file called model.onnx
+    with pytest.raises(InputError, match=r"file\. runs/mine holds model\.int8\.tflite\.$"):
+        runtime.load(int8.parent)
 
 
 def test_a_box_may_reach_outside(files: Path, capsys: pytest.CaptureFixture[str]) -> None:

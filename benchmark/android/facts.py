@@ -47,6 +47,7 @@ CPU_ZONE = re.compile(r"cpu", re.IGNORECASE)
 CPU_TYPE = 0  # android.os.Temperature.TYPE_CPU
 CELSIUS = range(1, 151)  # outside, a zone is off, or not in the unit that the kernel demands
 HAL = re.compile(r"Temperature\{mValue=([-\d.]+), mType=(\d+), ")
+NOW = "Current temperatures from HAL"  # before it: as they were at the last event, if there was one
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,7 +175,9 @@ def _core_mhz(lines: list[str]) -> tuple[float | None, ...]:
 
 
 def _cpu_celsius(said: dict[str, list[str]]) -> float | None:
-    hal = [match for line in said["thermal"] if (match := HAL.search(line))]
+    lines = said["thermal"]
+    now = next((i for i, line in enumerate(lines) if line.startswith(NOW)), 0)
+    hal = [match for line in lines[now:] if (match := HAL.search(line))]
     found = [float(match[1]) for match in hal if int(match[2]) == CPU_TYPE]
     zones = [line.rpartition("=") for line in said["zone"]]
     found += [

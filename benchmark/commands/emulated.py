@@ -81,7 +81,7 @@ def run(options: argparse.Namespace, command: str) -> Outcome:
     if options.markdown:
         with files.whole(options.markdown) as temporary:
             temporary.write_text(markdown.document(found, command), encoding="utf-8")
-    notes, exit_code = _gated(found, recorded, options, command) if options.gate else ([], 0)
+    notes, exit_code = _gated(found, recorded, options) if options.gate else ([], 0)
     return Outcome(
         "\n".join([tables.text(found), *(tables.layers(*row) for row in by_layer)]),
         record,
@@ -95,6 +95,10 @@ def _check(options: argparse.Namespace) -> None:
     """Refuses bad flags, and places that cannot be written, before the counts."""
     if options.write and not options.gate:
         raise InputError("--write: expected --gate beside it, whose record it renews.")
+    if options.gate and options.fp16:
+        raise InputError(
+            "--fp16: expected no --gate beside it: the record has float32 files in float32."
+        )
     if options.write:
         files.check_writable(options.record)
     if options.markdown and options.markdown.suffix != ".md":
@@ -104,11 +108,11 @@ def _check(options: argparse.Namespace) -> None:
 
 
 def _gated(
-    found: Emulated, recorded: Mapping[str, int], options: argparse.Namespace, command: str
+    found: Emulated, recorded: Mapping[str, int], options: argparse.Namespace
 ) -> tuple[list[str], int]:
     """Lines about the gate, and the exit code."""
     if options.write:
-        gate.write(found, command, options.record)
+        gate.write(found, options.record)
         return [f"written: {options.record}"], 0
     verdicts = gate.judge(found, recorded)
     return ["", *map(str, verdicts)], int(not all(verdict.passed for verdict in verdicts))

@@ -93,7 +93,7 @@ def judge(found: Emulated, recorded: Mapping[str, int]) -> list[Verdict]:
     ]
 
 
-def write(found: Emulated, command: str, path: Path) -> None:
+def write(found: Emulated, path: Path) -> None:
     """Writes these counts into the record; others stay, if the same library was counted.
 
     Raises:
@@ -101,7 +101,7 @@ def write(found: Emulated, command: str, path: Path) -> None:
     """
     counted = {name: count.instructions for name, count in _named(found.counts).items()}
     instructions = {**_others(path, found.tools.library_sha256), **counted}
-    record = {"command": command, "tools": asdict(found.tools), "instructions": instructions}
+    record = {"command": RENEW, "tools": asdict(found.tools), "instructions": instructions}
     files.write_json(path, {"schema": SCHEMA, **record})
 
 

@@ -88,7 +88,7 @@ def run(argv: Sequence[str]) -> tuple[str, int]:
     origin_px = words.pop("origin_px", None)
     fp16_px = words.pop("fp16_limit_px", FOREIGN_LIMITS["fp16"].largest_px)
     limits = with_fp16(FOREIGN_LIMITS, fp16_px)
-    then = run_command.parse([str(folder), *rest])
+    then = run_command.parse([f"{folder}/", *rest])  # this folder, whatever is called as it is
     then.data, then.split = data, split
     run_command.options_of(then)  # refused before the work
     _check_said(path, {"data": data, **words})
