@@ -226,13 +226,6 @@ def read_spec(path: Path) -> ModelSpec | None:
     return None
 
 
-def embed_spec(source: Path, target: Path, spec: ModelSpec) -> None:
-    """Writes `source` with `spec` in its metadata to `target`; both may be the same file."""
-    model = read(source)
-    set_spec(model, spec)
-    write(model, target)
-
-
 def set_spec(model: Model, spec: ModelSpec) -> None:
     """Puts `spec` into the model's metadata, replacing an earlier one."""
     data = np.frombuffer(spec.to_json().encode(), np.uint8)

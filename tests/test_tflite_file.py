@@ -13,7 +13,7 @@ from ai_edge_litert.interpreter import Interpreter
 from efld import tflite_file
 from efld.errors import InputError
 from efld.spec import ModelSpec
-from tests.tiny_files import ANSWER, SPEC, weights, write_tflite
+from tests.tiny_files import ANSWER, SPEC, embed_spec, weights, write_tflite
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def test_weights_behind_the_flatbuffer_are_moved_inline(tiny: Path, tmp_path: Pa
 def test_spec_is_embedded_and_replaced(tiny: Path, tmp_path: Path) -> None:
     assert tflite_file.read_spec(tiny) == SPEC
     other = replace(SPEC, model="other", calibration=("lfpw/trainset/image_0001",))
-    tflite_file.embed_spec(tiny, tmp_path / "other.tflite", other)
+    embed_spec(tiny, tmp_path / "other.tflite", other)
     assert tflite_file.read_spec(tmp_path / "other.tflite") == other
     assert len(tflite_file.read(tmp_path / "other.tflite").metadata) == 1
     assert tflite_file.read_spec(tiny) == SPEC
@@ -126,7 +126,7 @@ def test_calibration_ids_take_few_bytes_and_come_back(tiny: Path, tmp_path: Path
     ids = (*helen, "afw/7", "helen/x y", "z")
     spec = replace(SPEC, calibration=ids)
     assert '"helen/trainset/2":["32194_1","_1","330_1"]' in spec.to_json()
-    tflite_file.embed_spec(tiny, tmp_path / "ids.tflite", spec)
+    embed_spec(tiny, tmp_path / "ids.tflite", spec)
     assert tflite_file.read_spec(tmp_path / "ids.tflite") == spec
 
 
@@ -213,6 +213,6 @@ def test_a_failed_write_leaves_the_old_file(tiny: Path, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(Path, "write_bytes", fail)
     with pytest.raises(OSError, match="No space left"):
-        tflite_file.embed_spec(tiny, tiny, ModelSpec(model="new", input_px=16))
+        embed_spec(tiny, tiny, ModelSpec(model="new", input_px=16))
     assert tiny.read_bytes() == before
     assert [path.name for path in tiny.parent.iterdir()] == [tiny.name]

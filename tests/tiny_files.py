@@ -38,13 +38,20 @@ def weights(input_px: int) -> NDArray[np.float32]:
     return matrix
 
 
+def embed_spec(source: Path, target: Path, spec: ModelSpec) -> None:
+    """Writes `source` with `spec` in its metadata to `target`; both may be the same file."""
+    model = tflite_file.read(source)
+    tflite_file.set_spec(model, spec)
+    tflite_file.write(model, target)
+
+
 def write_tflite(
     path: Path, spec: ModelSpec | None = SPEC, answer: Points = ANSWER, **graph: Any
 ) -> Path:
     """A .tflite file; `graph` are options of `_tflite_model`."""
     tflite_file.write(_tflite_model(answer, **graph), path)
     if spec is not None:
-        tflite_file.embed_spec(path, path, spec)
+        embed_spec(path, path, spec)
     return path
 
 
