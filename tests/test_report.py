@@ -12,12 +12,24 @@ from pathlib import Path
 import pytest
 
 from benchmark.commands import report as command
+from benchmark.emulated import gate
 from benchmark.report import records
 from efld import files
 from efld.errors import InputError
 from efld.run_files import MIRROR
 from efld.spec import ModelSpec
-from tests.report_fixtures import EVIL, NAMES, PEER, accuracy, host, made, measured, run, write
+from tests.report_fixtures import (
+    EVIL,
+    NAMES,
+    PEER,
+    accuracy,
+    error,
+    host,
+    made,
+    measured,
+    run,
+    write,
+)  # fmt: skip
 from tests.test_card import record
 
 __all__ = ["measured", "run"]  # the fixtures
@@ -75,6 +87,31 @@ def test_published_weights_say_how_they_were_trained(run: Path) -> None:
     text = made(run)[1].replace("\\", "")
     assert "Published as x-best. Trained by python -m train 300w, seed 0." in text
     assert "how it was trained" not in text
+
+
+def test_a_published_file_keeps_its_count_where_the_run_measures_its_error(measured: Path) -> None:
+    (measured / "bench/emulated.json").unlink()
+    rows = {"full": [error(measured, NAMES[0], 3.9)]}
+    card = record() | {"normaliser": "inter-ocular", "accuracy": rows, "latency": []}
+    files.write_json(Path("pretrained/x/card.json"), card)
+    counts = {gate.key("x", NAMES[0], cpu): 7_456_367 for cpu in ("a72", "a76")}
+    write(gate.RECORD, command=gate.RENEW, instructions=counts)
+    assert "| x | float32 | 3.926 | 7,456,367 \\* | 7,456,367 \\* |" in made(measured)[1]
+
+
+def test_what_was_told_to_compute_in_half_precision_is_no_cost_of_a_float32_file(
+    measured: Path,
+) -> None:
+    told = json.loads((measured / "bench/emulated.json").read_text())
+    for row in told["counts"]:
+        row["fp16"] = row["cpu"] == "a76"
+    command = told["command"] + " --fp16"
+    files.write_json(measured / "bench/emulated.json", told | {"command": command})
+    text = made(measured)[1]
+    costs = text.partition("## Error against cost")[2].partition("\n## ")[0]
+    assert "| x | float32 | 3.926 | 7,456,367 \\* | - |" in costs
+    assert "| PFLD | a peer's | 3.720 | 56,629,186 \\* | - |" in costs
+    assert "| a76, half precision | 7,456,367 | - |" in text
 
 
 def test_the_same_records_give_the_same_bytes(measured: Path) -> None:

@@ -170,6 +170,13 @@ def test_a_phone_is_shown_with_its_facts_and_figures(run: Path) -> None:
     slower = "gpu, under load: 2.000 ms at first, 3.000 ms after 600 s (+50 %)."
     assert f"model.fp32.tflite, {slower}" in found
     assert "Emulated:" not in found
+    assert "half precision on the CPU" not in found
+    half = replace(plan, delegates=("gpu",), fp16=True)
+    part = replace(row, delegate="gpu", taken="part", fps=None)
+    files.write_json(run / "bench/pixel.json", replace(report, plan=half, files=(part,)).record())
+    found = text(run)
+    assert "| precision | float32 files in half precision on the CPU |" in found
+    assert "| model.fp32.tflite | gpu in part | 2.345 |" in found
     emulated = replace(report, phone=replace(DEVICE, emulated=True))
     files.write_json(run / "bench/pixel.json", emulated.record())
     assert "> Emulated: these times are the emulator's" in text(run)

@@ -139,6 +139,10 @@ def test_figures_of_other_bytes_are_left_out(run: Path, name: str) -> None:
 def test_a_run_without_int8_says_how_to_make_it(run: Path) -> None:
     (run / "quantize.json").unlink()
     assert "To make it: `python -m quantize runs/x`" in int8(run)
+    data = {"root": "data/300w", "split": "common", "faces": 9}
+    changed(run / "export.json", data=data)
+    made = "python -m quantize runs/x --data data/300w --split common"
+    assert f"To make it: `{made}`" in int8(run)
 
 
 def test_the_command_line_is_one_that_quantize_takes(run: Path) -> None:

@@ -175,6 +175,18 @@ def _run(run: dict[str, Any]) -> Run:
     return Run(**run | states | {"cool_down": CoolDown(**run["cool_down"])})
 
 
+def ran_on(asked: str, delegate: str, taken: str | None) -> str:
+    """What computed the graph, in words; arguments as the fields of `Latency`."""
+    if delegate != asked:
+        return f"{delegate}, {asked} refused"
+    return f"{asked} in part" if taken == "part" else asked
+
+
+def precision(fp16: bool) -> str | None:
+    """A word about a plan's half precision; None: files are computed as their names say."""
+    return "float32 files in half precision on the CPU" if fp16 else None
+
+
 def heading(report: Report) -> str:
     """The device and how it was used."""
     phone, plan = report.phone, report.plan
@@ -182,7 +194,8 @@ def heading(report: Report) -> str:
     known = [phone.model or phone.serial, phone.soc, phone.system, f"{plan.threads} on {cores}"]
     start = report.start
     known.append(None if start.cpu_celsius is None else f"{start.cpu_celsius:.0f} °C at the start")
-    lines = [", ".join(filter(None, known)), f"{plan.repeats} x {plan.length}, {report.runner}"]
+    how = [f"{plan.repeats} x {plan.length}", report.runner, precision(plan.fp16)]
+    lines = [", ".join(filter(None, known)), ", ".join(filter(None, how))]
     return "\n".join(lines + ([EMULATED] if phone.emulated else []))
 
 
@@ -190,7 +203,7 @@ def table(rows: Sequence[Latency]) -> str:
     """The files for people to read, and how each slowed down under a long load."""
     width = max((len(row.file) for row in rows), default=4)
     head = (
-        f"{'file':<{width}} {'bytes':>11} {'delegate':<12} {'ms':>8} {'p90':>8} {'p95':>8} "
+        f"{'file':<{width}} {'bytes':>11} {'delegate':<18} {'ms':>8} {'p90':>8} {'p95':>8} "
         f"{'spread':>7} {'fps':>6} {'throttled':>9} {'parts':>5}"
     )
     curves = [_curve(row) for row in rows if row.sustained]
@@ -209,18 +222,13 @@ def _curve(row: Latency) -> str:
 def _line(row: Latency, width: int) -> str:
     spread = "-" if row.spread_percent is None else f"{row.spread_percent:.1f}%"
     throttled = {None: "-", True: "yes", False: "no"}[row.throttled]
+    ran = ran_on(row.asked, row.delegate, row.taken)
     return (
-        f"{row.file:<{width}} {row.file_bytes:>11,} {_delegate(row):<12} {row.median_ms:>8.3f} "
+        f"{row.file:<{width}} {row.file_bytes:>11,} {ran:<18} {row.median_ms:>8.3f} "
         f"{_ms(row.p90_ms):>8} {_ms(row.p95_ms):>8} {spread:>7} "
         f"{'-' if row.fps is None else f'{row.fps:.0f}':>6} {throttled:>9} "
         f"{'-' if row.partitions is None else row.partitions:>5}"
     )
-
-
-def _delegate(row: Latency) -> str:
-    if row.taken == "none":
-        return f"{row.asked} refused"
-    return f"{row.asked} in part" if row.taken == "part" else row.asked
 
 
 def _ms(value: float | None) -> str:

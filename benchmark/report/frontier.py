@@ -37,9 +37,12 @@ class Error(NamedTuple):
 
 def errors(run: Run) -> list[Error]:
     """Of the run's files, of peers and of the published models, each file once."""
+    published = list(_published(run))
+    zoo = {error.sha256: error.zoo for error in published}
     found: dict[tuple[str, Faces], Error] = {}
-    for error in (*_own(run), *_beside(run), *_published(run)):
-        found.setdefault((error.sha256, error.faces), error)
+    for error in (*_own(run), *_beside(run), *published):
+        known = error._replace(zoo=zoo.get(error.sha256, ""))
+        found.setdefault((error.sha256, error.faces), known)
     return list(found.values())
 
 
@@ -84,12 +87,13 @@ def _kind(row: Record, peer: bool) -> str:
 
 
 def instructions(run: Run) -> dict[str, dict[str, int]]:
-    """By sha256 and processor. A float32 file that was told to compute in half precision is not
-    what its name says and left out."""
+    """By sha256 and processor. A file that was told to compute in half precision is not what its
+    name says and left out."""
     found: dict[str, dict[str, int]] = {}
     for record in run.both("emulated"):
+        told = "--fp16" in record["command"].split()
         for row in record["counts"]:
-            if not (row["fp16"] and kind(row["file"]) == "fp32"):
+            if not (told and row["fp16"]) or kind(row["file"]) == "fp16":
                 found.setdefault(row["sha256"], {}).setdefault(row["cpu"], row["instructions"])
     return found
 

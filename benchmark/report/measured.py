@@ -207,7 +207,7 @@ def _counts(run: Run, record: Record) -> Iterator[Block]:
 
 def _count(row: Record, rows: Sequence[Record]) -> tuple[str, ...]:
     same = [other for other in rows if other["cpu"] == row["cpu"] and not other["peer"]]
-    own = [other for other in same if name(other["file"]) == FILES["fp32"]]
+    own = [row for row in same if name(row["file"]) == FILES["fp32"] and not row["fp16"]]
     main = row["main_class"]
     return (
         name(row["file"]),

@@ -6,9 +6,8 @@ from pathlib import Path
 
 from benchmark.report import drawing
 from benchmark.report.blocks import Block, Command, Figures, Missing, Section, Table, Text
-from benchmark.report.records import Record, Run
+from benchmark.report.records import Record, Run, on_faces
 from efld import schemes
-from efld.data import datasets
 from efld.run_files import FILES, MADE_OF
 
 
@@ -174,10 +173,10 @@ def _faces(data: Record) -> str:
 def _export_command(run: Run, export: Record) -> str:
     foreign = _foreign(run)
     if foreign is None:
-        return f"python -m export {run.folder}{_on(export)}"
+        return f"python -m export {run.folder}{on_faces(export)}"
     file, fp16_px = shlex.quote(foreign["file"]), export["limits"]["fp16"]["largest_px"]
     return (
-        f"python -m quantize {file}{_on(export)} {_flags(foreign['told'])} "
+        f"python -m quantize {file}{on_faces(export)} {_flags(foreign['told'])} "
         f"--fp16-limit-px {fp16_px:g} --run {run.folder}"
     )
 
@@ -187,17 +186,10 @@ def quantize_command(run: Run, quantize: Record, objective: str = "") -> str:
     options = quantize["options"]
     wanted = objective or options["objective"]
     return (
-        f"python -m quantize {run.folder}{_on(quantize)}"
+        f"python -m quantize {run.folder}{on_faces(quantize)}"
         f" --calibration-faces {options['calibration_faces']} --seed {options['seed']}"
         f" --max-nme-drop {options['max_nme_drop']:g}{f' --objective {wanted}' if wanted else ''}"
     )
-
-
-def _on(made: Record) -> str:
-    """The flags that name the faces of an export or a quantisation; the embedded ones need none."""
-    data = made["data"]
-    embedded = data["root"] == datasets.label(None)
-    return "" if embedded else f" --data {data['root']} --split {data['split']}"
 
 
 def _changed(run: Run, steps: list[Record]) -> Iterator[Text]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from benchmark.android.record import precision, ran_on
 from benchmark.claims.published import SHOWN
 from benchmark.estimate.estimating import MEANS
 from benchmark.report.blocks import Block, Command, Missing, Section, Table, Text
@@ -119,6 +120,7 @@ def _facts(record: Record) -> list[tuple[str, str]]:
         ("at the start", _state(record["start"])),
         ("runner", record["runner"]),
         ("runs", f"{plan['repeats']} x {plan['length']}"),
+        *([("precision", words)] if (words := precision(plan["fp16"])) else []),
     ]
 
 
@@ -139,12 +141,9 @@ def _state(start: Record) -> str:
 
 
 def _latency(row: Record) -> tuple[str, ...]:
-    ran = row["delegate"] if row["delegate"] == row["asked"] else (
-        f"{row['delegate']}, {row['asked']} refused"
-    )  # fmt: skip
     return (
         name(row["file"]),
-        ran,
+        ran_on(row["asked"], row["delegate"], row["taken"]),
         f"{row['median_ms']:.3f}",
         "-" if row["p90_ms"] is None else f"{row['p90_ms']:.3f}",
         "-" if row["spread_percent"] is None else f"{row['spread_percent']:.1f} %",

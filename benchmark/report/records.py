@@ -14,6 +14,7 @@ from benchmark.emulated import gate
 from benchmark.estimate import estimating
 from benchmark.report.blocks import Missing, Text
 from efld import files
+from efld.data import datasets
 from efld.errors import InputError
 from efld.run_files import CONFIG, EXPORT, FILES, HISTORY, PRETRAINED, QUANTIZE, SPEC
 from efld.spec import ModelSpec
@@ -61,7 +62,11 @@ PARTS = {
     ),
 }  # fmt: skip
 ANDROID = f"python -m benchmark android {TFLITE}"
-KINDS = {"emulated": "counts", "beside": "peer_specs", "host": "seconds_per_file"}  # and its mark
+KINDS = {  # and its mark
+    "emulated": compare_kinds.KINDS["emulated"].mark,
+    "beside": "peer_specs",
+    "host": compare_kinds.KINDS["host"].mark,
+}
 
 
 @dataclass(frozen=True)
@@ -84,9 +89,14 @@ class Run:
         """A record of PARTS."""
         return self.records.get(name)
 
+    def command(self, name: str) -> str:
+        """The line that makes a record of PARTS."""
+        made = PARTS[name].command.format(run=self.folder, model=self.spec.model)
+        export = self.get("export")
+        return made + on_faces(export) if export and name == "quantize" else made
+
     def missing(self, name: str) -> Missing:
-        part = PARTS[name]
-        return Missing(part.what, part.command.format(run=self.folder, model=self.spec.model))
+        return Missing(PARTS[name].what, self.command(name))
 
     def both(self, kind: str) -> list[Record]:
         """The run's own record of a kind of KINDS, then the given ones."""
@@ -123,6 +133,13 @@ class Run:
             return []
         return [Text(f"Left out, measured before the file changed: {', '.join(old)}. "
                      f"Run again: {record['command']}", "warn")]  # fmt: skip
+
+
+def on_faces(made: Record) -> str:
+    """The flags that name the faces of an export or a quantisation; the embedded ones need none."""
+    data = made["data"]
+    embedded = data["root"] == datasets.label(None)
+    return "" if embedded else f" --data {data['root']} --split {data['split']}"
 
 
 def read(folder: Path, peer_records: Sequence[Path] = ()) -> Run:

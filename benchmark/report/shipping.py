@@ -111,7 +111,7 @@ def _of_the_chain(run: Run) -> Errors:
     }
     data = export["data"] if export else {"faces": 0, "root": "nothing"}
     where = f"{data['faces']:,} faces of {data['root']}, as the chain measured them"
-    return Errors(errors, where, f"python -m quantize {run.folder}")
+    return Errors(errors, where, run.command("quantize"))
 
 
 def _candidates(run: Run, errors: Errors) -> list[ship.Candidate]:
