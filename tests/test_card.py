@@ -25,10 +25,13 @@ PUBLISHED = sorted((ROOT / "pretrained").glob(f"*/{card.RECORD}"))
 # Each by a preset of its own.
 BY_PRESET = (
     "efld-small", "efficientnet-lite0", "efld-small-160px", "efficientnet-lite0-144px",
-    "efficientnet-lite0-160px", "efficientnet-lite0-176px",
+    "efficientnet-lite0-160px", "efficientnet-lite0-176px", "efld-large",
 )  # fmt: skip
 # Beside PFLD; the most accurate last.
-MEASURED = (*BY_PRESET, "efld-small-160px-mirrored", "efficientnet-lite0-176px-mirrored")
+MEASURED = (
+    *BY_PRESET, "efld-small-160px-mirrored", "efld-large-mirrored",
+    "efficientnet-lite0-176px-mirrored",
+)  # fmt: skip
 
 
 def record() -> dict[str, Any]:

@@ -96,7 +96,7 @@ def test_what_is_likely_stays_where_it_was_on_larger_pictures(tmp_path: Path) ->
 
 
 def test_a_model_says_the_size_that_it_sees() -> None:
-    for name in ("efficientnet-lite0", "efficientnet-lite0-144px", "efld-small-160px"):
+    for name in ("efficientnet-lite0", "efficientnet-lite0-144px", "efld-large"):
         assert zoo.build(name).input_shape[1] == zoo.entry(name).input_px
 
 
@@ -198,7 +198,7 @@ def test_named_sizes_are_what_they_say() -> None:
     cost = {row.name: row for row in zoo.table()}
     assert 4e6 < cost["efld-nano"].multiply_adds < 6e6
     assert 12e6 < cost["efld-small"].multiply_adds < 18e6
-    assert 35e6 < cost["efld-large"].multiply_adds < 45e6
+    assert 80e6 < cost["efld-large"].multiply_adds < 95e6
     assert cost["efficientnet-w0.25-d1.2"].float_bytes == 4 * 682_012
 
 

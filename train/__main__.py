@@ -34,6 +34,7 @@ EXAMPLES = """examples:
   python -m train 176px --data ~/300w                    and that one at 176 px
   python -m train further --data ~/300w                  efld-small goes on from what 300w gave
   python -m train small-160px --data ~/300w              and so it does at 160 px
+  python -m train large --data ~/300w                    efld-large goes on from 112 px to 160
   python -m train ablation --data ~/300w                 what each choice brings: hours
   python -m train label runs/NAME --data P --out L       landmarks for pictures, by that model
   python -m train trim runs/NAME --data ~/300w           leave out what a model can do without

@@ -39,7 +39,8 @@ ZOO = MappingProxyType({
     "efld-nano": _efld(0.5, "smallest", squeeze=0.125, head_channels=32, near=3),
     "efld-small": _efld(1.0, "the default", squeeze=0.125, near=3),
     "efld-small-160px": _efld(1.0, "the same, larger pictures", 160, squeeze=0.125, near=3),
-    "efld-large": _efld(1.75, "wider", squeeze=0.125, head_channels=128),
+    "efld-large": _efld(1.75, "wider, larger pictures", 160, squeeze=0.125, head_channels=128),
+    "efld-large-112px": _efld(1.75, "the same, smaller ones", squeeze=0.125, head_channels=128),
     "efld-small-minimalistic": _efld(1.0, "no squeeze-excite, ReLU", minimalistic=True),
     "efld-small-mobilenetv3": _efld(1.0, "MobileNetV3-Small's table", table="small", squeeze=0.125),
     "efld-small-dense": _efld(
