@@ -157,13 +157,19 @@ def test_a_preset_begins_with_weights_that_are_here(preset: str) -> None:
     config = PRESETS[preset]
     begun_with(ROOT / config.init)
     model = zoo.build(config.model)
-    loop.start_from(model, ROOT / config.init)
+    loop.start_from(model, ROOT / config.init, config.model)
     source = keras.models.load_model(ROOT / config.init)
     pairs = [*zip(model.get_weights(), source.get_weights(), strict=True)]
     same = [ours for ours, theirs in pairs if ours.shape == theirs.shape]
     assert len(same) >= len(pairs) - 1  # of another size: where the head expects each point
     for ours, theirs in pairs:
         assert ours.shape != theirs.shape or np.array_equal(ours, theirs)
+
+
+def test_weights_of_another_model_are_no_beginning() -> None:
+    nano = ROOT / "pretrained/efld-nano/model.keras"
+    with pytest.raises(InputError, match=r"the weights of efld-small, found others .*Give"):
+        loop.start_from(zoo.build("efld-small"), nano, "efld-small")
 
 
 @pytest.mark.parametrize("preset", [name for name, config in PRESETS.items() if config.backbone])

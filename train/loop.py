@@ -181,7 +181,7 @@ def begun(config: TrainConfig, data: Data) -> keras.Model:
     shape = mean_shape(data.sources[0].regions).round(3)
     model = zoo.build(config.model, mean_shape=shape)
     if config.init:
-        start_from(model, Path(config.init))
+        start_from(model, Path(config.init), config.model)
     if config.backbone:
         backbone.take(model, Path(config.backbone))
     return model
@@ -196,8 +196,8 @@ def loss_of(config: TrainConfig, input_px: int) -> keras.losses.Loss:
     return made(config.loss, input_px)
 
 
-def start_from(model: keras.Model, weights: Path) -> None:
-    """Takes the weights of another training of the same model, perhaps on smaller pictures.
+def start_from(model: keras.Model, weights: Path, name: str) -> None:
+    """Takes the weights of another training of the model `name`, perhaps on smaller pictures.
 
     Raises:
         InputError: no such file, or of another model.
@@ -206,7 +206,8 @@ def start_from(model: keras.Model, weights: Path) -> None:
         model.load_weights(weights)
     except (ValueError, OSError, KeyError) as error:
         raise InputError(
-            f"{weights}: expected the weights of a {model.name} of this size ({one_line(error)})."
+            f"{weights}: expected the weights of {name}, found others ({one_line(error)}). Give "
+            "--init those of that model, or another --model."
         ) from None
 
 
