@@ -29,7 +29,7 @@ from tests.report_fixtures import (
     measured,
     run,
     write,
-)  # fmt: skip
+)
 from tests.test_card import record
 
 __all__ = ["measured", "run"]  # the fixtures

@@ -26,8 +26,8 @@ others, each with its own --help:
 
 Without --data a run is calibrated by its calibration.json, which pretrained models bring
 and which --data writes (--calibration-faces means nothing then); where there is none, on
-rendered faces. To export a pretrained model by
-its name brings back the published one; runs/NAME keeps yours.
+rendered faces. To export a pretrained model by its name brings back the published one;
+runs/NAME keeps yours.
 """
 
 
