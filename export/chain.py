@@ -14,6 +14,7 @@ from efld.run_files import EXPORT, FILES, SPEC, WEIGHTS
 from efld.spec import ModelSpec
 from export import onnx_graph
 from export.conversion import Conversion, Say
+from export.run_folder import drop_stale_int8
 from export.steps import LIMITS, Limit, Step, with_transposes
 
 
@@ -40,7 +41,8 @@ def export(
 ) -> list[Step]:
     """Writes `model.onnx`, `model.fp32.tflite`, `model.fp16.tflite` and `export.json` of a run.
 
-    All of them are replaced, or, when a step fails or costs too much, none.
+    All of them are replaced, or, when a step fails or costs too much, none. An int8 file of
+    another float file goes with that.
 
     Raises:
         InputError: weights or faces that are not as they should be.
@@ -63,6 +65,7 @@ def export(
         steps = list(job.steps())
         for name in limits:
             (work / FILES[name]).replace(run / FILES[name])
+    drop_stale_int8(run)
     EXPORT.write(run, job.record(evaluation.to_record(crops), steps))
     return steps
 

@@ -16,7 +16,7 @@ from export.chain import Evaluation
 from export.conversion import Conversion, Say
 from export.foreign_model import ForeignModel
 from export.foreign_spec import Told
-from export.run_folder import FOREIGN
+from export.run_folder import FOREIGN, drop_stale_int8
 from export.steps import LIMITS, Limit, Step
 
 WORK = ".export"  # all that a killed command leaves
@@ -52,7 +52,8 @@ def make(
 ) -> list[Step]:
     """Writes a run: the foreign file, `spec.json`, `export.json` and the artefacts.
 
-    All of them are replaced, or, when a step fails or costs too much, none.
+    All of them are replaced, or, when a step fails or costs too much, none. An int8 file of
+    another float file goes with that.
 
     Raises:
         InputError: a file that is not as told, or a run that holds something else.
@@ -70,6 +71,7 @@ def make(
             steps = list(job.steps())
             for step in steps:
                 (work / step.file).replace(run / step.file)
+        drop_stale_int8(run)
         kept.spec.write(run / SPEC)
         record = job.record(evaluation.to_record(crops), steps)
         EXPORT.write(run, record | {"foreign": source.to_record()})

@@ -6,7 +6,17 @@ from pathlib import Path
 from efld import files
 from efld.errors import InputError
 from efld.files import sha256
-from efld.run_files import CALIBRATION, CONFIG, FILES, MADE_OF, PRETRAINED, RUNS, SPEC, WEIGHTS
+from efld.run_files import (
+    CALIBRATION,
+    CONFIG,
+    FILES,
+    MADE_OF,
+    PRETRAINED,
+    QUANTIZE,
+    RUNS,
+    SPEC,
+    WEIGHTS,
+)
 
 FOREIGN = "source"  # a foreign model's file in its run, without suffix; and the name of its step
 
@@ -65,6 +75,20 @@ def exported(argument: str) -> Path:
     if not (fp32 := folder / FILES["fp32"]).is_file():
         raise InputError(f"{fp32}: no such file. Run `python -m export {argument}` first.")
     return folder
+
+
+def drop_stale_int8(run: Path) -> None:
+    """Removes an int8 file, and its record, that was made of another float file than the run's."""
+    record = run / QUANTIZE.file
+    if not record.is_file():
+        return
+    try:
+        made_of = QUANTIZE.read(run)["fp32_sha256"]
+    except InputError:  # damaged, or of an earlier version
+        made_of = ""
+    if made_of != sha256(run / FILES["fp32"]):
+        (run / FILES["int8"]).unlink(missing_ok=True)
+        record.unlink()
 
 
 def _is_pretrained(argument: str) -> bool:

@@ -106,6 +106,14 @@ def test_a_run_of_the_same_file_is_made_again_and_of_another_is_refused(
     other = save(net(), tmp_path / "other.onnx")
     with pytest.raises(InputError, match=r"net: holds something else, expected nothing or an"):
         command.run(argv(other, data, "--run", run))
+    assert (run / "model.int8.tflite").is_file()
+    made = Evaluation(data)
+    foreign.make(Source(file, replace(SAID, output="output"), {}), made, run, lambda _: None)
+    assert (run / "model.int8.tflite").is_file()
+    wider = replace(SAID, output="output", box_factor=1.4)
+    foreign.make(Source(file, wider, {}), made, run, lambda _: None)
+    assert not (run / "model.int8.tflite").exists()  # it has the other box
+    assert not (run / "quantize.json").exists()
     (tmp_path / "killed" / foreign.WORK).mkdir(parents=True)
     foreign.check_free(tmp_path / "killed", file)
     (tmp_path / "mine").mkdir()
@@ -176,6 +184,7 @@ def test_data_must_have_training_faces(file: Path, data: Path, tmp_path: Path) -
     message = refused(file, tmp_path / "faces", output="output")
     assert "faces: has no training faces of its own" in message
     assert "--data is missing" in refused(file, None, output="output")
+    assert "--data, --box is missing" in refused(file, None, box="")
 
 
 @pytest.mark.parametrize(
