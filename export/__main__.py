@@ -9,6 +9,7 @@ from pathlib import Path
 os.environ["KERAS_BACKEND"] = "tensorflow"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+from efld.data.layouts import layout_of
 from efld.errors import run_command, say, steps_of
 from export import chain, run_folder
 from export.steps import LIMITS, table, with_fp16
@@ -40,6 +41,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Exports, then prints what each step cost; a step over its limit exits with 1."""
     options = parse(argv)
     limits = with_fp16(LIMITS, options.fp16_limit_px)
+    if options.data is not None:
+        layout_of(options.data)  # a wrong path is refused before a folder is made
     run = run_folder.prepare(options.run)
     with steps_of(run):
         steps = chain.export(run, chain.Evaluation(options.data, options.split), say, limits)

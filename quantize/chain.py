@@ -294,11 +294,13 @@ def check(step: Step, found: Audit, fp32_nme_percent: float, max_nme_drop: float
     faults = found.faults()
     drop = step.nme_percent - fp32_nme_percent
     if not drop <= max_nme_drop:
+        enough = math.ceil(100 * drop) / 100 if math.isfinite(drop) else None
+        taken = f", --max-nme-drop {enough:g} takes this one" if enough else ""
         faults.append(
             f"NME {fp32_nme_percent:.3f} -> {step.nme_percent:.3f} %, {drop:+.3f} points, "
-            f"limit +{max_nme_drop:g} (these are other faces than chose the file: give your own "
-            "with --data; with --objective host-latency and a smaller --max-nme-drop a more exact "
-            "one is searched)"
+            f"limit +{max_nme_drop:g} (these are other faces than chose the file; yours count: "
+            "--data. --objective host-latency with a smaller --max-nme-drop searches a more exact "
+            f"one{taken})"
         )
     if faults:
         raise StepError(f"step int8: {'; '.join(faults)}.")

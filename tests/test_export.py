@@ -251,6 +251,12 @@ def test_a_foreign_run_of_a_pretrained_name_keeps_its_files(pretrained: Path) ->
     assert [path.name for path in foreign.iterdir()] == ["source.onnx"]
 
 
+def test_a_wrong_dataset_copies_nothing(pretrained: Path) -> None:
+    with pytest.raises(InputError, match=r"nope: no such folder\. Check the path"):
+        command.main(["efld-small", "--data", "nope"])
+    assert not Path("runs").exists()
+
+
 def test_an_unknown_run_lists_what_there_is(pretrained: Path) -> None:
     with pytest.raises(InputError, match=r"absent: no such run.*found here: .*efld-small"):
         run_folder.prepare("absent")

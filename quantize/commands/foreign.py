@@ -107,12 +107,12 @@ def run(argv: Sequence[str]) -> tuple[str, int]:
 
 
 def _check_said(path: Path, words: dict[str, object]) -> None:
-    for name, flag in NEEDED.items():
-        if words.get(name) is None:
-            raise InputError(
-                f"{path}: --{flag} is missing, expected what the file does not say of itself: "
-                f"--{', --'.join(NEEDED.values())}. See `python -m quantize MODEL --help`."
-            )
+    lacking = [f"--{flag}" for name, flag in NEEDED.items() if words.get(name) is None]
+    if lacking:
+        raise InputError(
+            f"{path}: {', '.join(lacking)} is missing, expected what the file does not say of "
+            "itself. See `python -m quantize MODEL --help`."
+        )
 
 
 def _said(told: Told) -> str:
