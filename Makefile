@@ -15,8 +15,9 @@ BENCH  := $(if $(filter host emulated android,$(DEVICE)),$(DEVICE),android --ser
 GOOGLE := $(if $(filter emulated,$(DEVICE)),,$(EFLD_BENCHMARK_MODEL))
 ARM    := $(if $(filter host,$(DEVICE))$(GOOGLE),,.arm/.ready)
 PRESET := $(if $(DATA),300w,synthetic)
-# A zoo name or a run's name; both live in runs/.
-RUN    := $(if $(wildcard $(MODEL)/.),$(MODEL),runs/$(notdir $(MODEL)))
+# A zoo name or a run's name; both live in runs/. Shells complete a folder's name with a slash.
+NAME   := $(MODEL:%/=%)
+RUN    := $(if $(wildcard $(NAME)/.),$(NAME),runs/$(notdir $(NAME)))
 # Claims are tried all together unless somebody names a model.
 CLAIMS := $(if $(filter file,$(origin MODEL)),,--model "$(MODEL)")
 ON     := $(if $(DATA),--data "$(DATA)") $(if $(SPLIT),--split $(SPLIT))

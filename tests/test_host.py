@@ -91,6 +91,15 @@ def test_make_bench_prepares_arm_only_where_it_runs(device: str, google: str, ne
     assert (".arm/.ready" in rule) == needed
 
 
+@pytest.mark.parametrize("model", ["efld-nano", "efld-nano/", "runs/efld-nano/"])
+def test_make_bench_takes_a_run_by_its_name_or_its_folder(model: str) -> None:
+    """-n prints the commands and runs none."""
+    words = ["make", "-n", "bench", f"MODEL={model}"]
+    root = Path(__file__).parent.parent
+    said = subprocess.run(words, cwd=root, capture_output=True, text=True, check=False).stdout
+    assert " runs/efld-nano/model.int8.tflite " in said
+
+
 def test_threads_are_read_from_the_command_line() -> None:
     assert command.numbers("1,2,1") == (1, 2)
     with pytest.raises(argparse.ArgumentTypeError, match="expected numbers such as 1,2"):
