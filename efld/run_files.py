@@ -42,3 +42,4 @@ MIRROR = Record("mirror.json", 1, "python -m train mirror")
 MADE_OF = (TRIM, MIRROR)  # the marks of models that a command made of a finished one
 EXPORT = Record("export.json", 1, "python -m export")
 QUANTIZE = Record("quantize.json", 4, "python -m quantize")
+QUANTIZE_PLOT = "quantize.svg"  # of its search

@@ -13,6 +13,7 @@ from efld.run_files import (
     MADE_OF,
     PRETRAINED,
     QUANTIZE,
+    QUANTIZE_PLOT,
     RUNS,
     SPEC,
     WEIGHTS,
@@ -78,7 +79,7 @@ def exported(argument: str) -> Path:
 
 
 def drop_stale_int8(run: Path) -> None:
-    """Removes an int8 file, and its record, that was made of another float file than the run's."""
+    """Removes an int8 file of another float file than the run's, its record and its drawing."""
     record = run / QUANTIZE.file
     if not record.is_file():
         return
@@ -87,8 +88,8 @@ def drop_stale_int8(run: Path) -> None:
     except InputError:  # damaged, or of an earlier version
         made_of = ""
     if made_of != sha256(run / FILES["fp32"]):
-        (run / FILES["int8"]).unlink(missing_ok=True)
-        record.unlink()
+        for stale in (run / FILES["int8"], run / QUANTIZE_PLOT, record):
+            stale.unlink(missing_ok=True)
 
 
 def _is_pretrained(argument: str) -> bool:

@@ -15,7 +15,7 @@ from tqdm import tqdm
 from efld import files, runtime, tflite_file
 from efld.errors import InputError, StepError
 from efld.evaluate import Crops
-from efld.run_files import CALIBRATION, FILES, QUANTIZE
+from efld.run_files import CALIBRATION, FILES, QUANTIZE, QUANTIZE_PLOT
 from efld.runtime import LandmarkModel, in_range
 from export.chain import Evaluation, read_record
 from export.conversion import Say
@@ -35,7 +35,7 @@ from quantize.search.journal import Journal
 from quantize.search.trials import Plan, Trials
 from quantize.search.units import Ops, Wiring
 
-SEARCH, PLOT = "search", "quantize.svg"
+SEARCH = "search"
 TOOLS = ("ai-edge-quantizer", "ai-edge-litert")
 MAX_NME_DROP = 0.05  # points of NME, percent
 LAYER_PICTURES = 16
@@ -217,7 +217,7 @@ def quantize(run: Path, evaluation: Evaluation, options: Options, say: Say) -> l
         job.calibrated.keep(run / CALIBRATION, choice.plan.method, written, fp32)
     record = {"data": exported["data"], **_record(job, choice, trials, result)}
     QUANTIZE.write(run, record)
-    plot.write(run / PLOT, choice.search)
+    plot.write(run / QUANTIZE_PLOT, choice.search)
     return [*steps, result.step]
 
 

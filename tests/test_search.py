@@ -181,7 +181,7 @@ def test_the_smallest_plan_within_the_budget_is_chosen(search: dict[str, Any]) -
 
 
 def test_the_drawing_shows_every_unit(searched: Path, search: dict[str, Any]) -> None:
-    text = (searched / chain.PLOT).read_text()
+    text = (searched / run_files.QUANTIZE_PLOT).read_text()
     assert all(f">{unit['unit']}<" in text for unit in search["units"])
     assert plot.drawing(search["units"][:1], set()).count("bold") == 1  # only the legend's
 
