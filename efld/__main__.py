@@ -18,7 +18,7 @@ from efld.data.survey.survey import survey
 from efld.draw import ColourPicture, draw
 from efld.errors import InputError, run_command, say, to_install
 from efld.geometry import Box, Picture, Points
-from efld.predict import check_box, parse_box, predict, read_colour, to_grey
+from efld.predict import check_box, parse_box, predict, read_colour, seen
 from efld.quiet import native_stderr
 from efld.runtime import LandmarkModel, load
 
@@ -144,15 +144,15 @@ def _predict(options: argparse.Namespace) -> None:
     _check_output(path, output)
     face = parse_box(options.box) if options.box is not None else None
     picture = read_colour(path)
-    grey = to_grey(picture)
     if face is not None:
-        check_box(face, grey.shape[1], grey.shape[0])  # before the model's runtime says things
+        check_box(face, picture.shape[1], picture.shape[0])  # before the runtime says things
     model = load(options.model)
+    view = seen(picture, model.spec.channels)
     apart_percent = None
     if face is None:
-        found = _found(path, grey, model)
+        found = _found(path, view, model)
         face, apart_percent = found.box, found.disagreement_percent
-    points = predict(model, grey, face)
+    points = predict(model, view, face)
     if output is not None:
         _write_picture(output, draw(picture, points, model.spec.scheme))
     if options.json:

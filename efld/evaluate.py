@@ -130,15 +130,6 @@ def truth_box(face: Face, factor: float) -> geometry.Box:
     return geometry.truth_square(face.points[annotated(face.points)], factor)
 
 
-def check_grey(spec: ModelSpec) -> None:
-    """
-    Raises:
-        InputError: a model for colour: pictures are decoded to grey.
-    """
-    if spec.channels != "grey":
-        raise InputError(f"model {spec.model}: channels {spec.channels!r}, expected 'grey'.")
-
-
 def nme_percent(
     model: Landmarker, crops: Crops, normaliser: metrics.Normaliser = "inter-ocular"
 ) -> NDArray[np.float64]:

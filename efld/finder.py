@@ -32,12 +32,13 @@ from typing import NamedTuple
 import numpy as np
 
 from efld import schemes
-from efld.evaluate import Landmarker, check_grey
+from efld.evaluate import Landmarker
 from efld.geometry import (
     Box,
     Picture,
     Points,
     crop,
+    crops,
     landmark_box,
     moved,
     square,
@@ -86,7 +87,7 @@ def find(
     """Finds the clearest face; small windows are tried where large ones find none for sure.
 
     Args:
-        picture: `(height, width)` grey, of any size.
+        picture: of any size, in the channels of the models.
         near: look for the face that this box frames, as landmarks would span it; it may be off by a
             quarter of its side.
         scout: a quicker model that looks into the windows; `model` looks only where they end.
@@ -96,11 +97,10 @@ def find(
         SURE_PERCENT.
 
     Raises:
-        InputError: a model for colour, or one that computes NaN.
+        InputError: a model that computes NaN.
+        ValueError: a picture of other channels than a model sees.
     """
     scout = scout or model
-    for each in (model, scout):
-        check_grey(each.spec)
     best: Found | None = None
     for clear, windows in _searches(picture, scout, near):
         points, votes = _voted(picture, windows, scout)
@@ -122,7 +122,7 @@ def _searches(
         start = square(near, model.spec.box_factor)
         yield CLEAR_NEAR, [moved(start, *change) for change in NEAR]
         return
-    height, width = picture.shape
+    height, width = picture.shape[:2]
     for sizes, clear in SEARCHES:
         sides = [size * min(height, width) for size in sizes]
         yield clear, [window for side in sides for window in _slid(width, height, side)]
@@ -131,7 +131,7 @@ def _searches(
 def _voted(picture: Picture, windows: Sequence[Box], model: Landmarker) -> tuple[Points, int]:
     """The points that most windows end on, and how many do."""
     canvas, place = _reduced(picture, min(w.width for w in windows) / model.spec.input_px)
-    frame = Box(0, 0, *canvas.shape)
+    frame = Box(0, 0, *canvas.shape[:2])
     boxes = [_on_canvas(window, place, frame.width / place.width) for window in windows]
     for _ in range(LOOKS):
         ends = _look(canvas, boxes, model)
@@ -161,11 +161,11 @@ def _look(
     Args:
         mirrored: show it the crops mirrored; the points are those of the picture all the same.
     """
-    crops = np.stack([crop(picture, box, model.spec.input_px) for box in boxes])[..., np.newaxis]
+    squares = crops(picture, boxes, model.spec.input_px)
     if mirrored:
-        found = schemes.mirror(model(crops[:, :, ::-1]), model.spec.scheme)
+        found = schemes.mirror(model(squares[:, :, ::-1]), model.spec.scheme)
     else:
-        found = model(crops)
+        found = model(squares)
     return np.stack([to_picture(one, box) for one, box in zip(found, boxes, strict=True)])
 
 
@@ -192,7 +192,7 @@ def _reduced(picture: Picture, pixel: float) -> tuple[Picture, Box]:
 
     Each window would shrink a large picture anew.
     """
-    height, width = picture.shape
+    height, width = picture.shape[:2]
     place = square(Box(0, 0, width, height), 1)
     return crop(picture, place, math.ceil(place.width / max(1, pixel))), place
 

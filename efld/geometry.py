@@ -6,6 +6,7 @@ are 0..1 over its edges, so mirroring is x -> 1 - x whatever the crop's size.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from efld.errors import InputError
 
 Points = NDArray[np.float32]  # (..., points, 2), x before y
-Picture = NDArray[np.uint8]  # (height, width)
+Picture = NDArray[np.uint8]  # (height, width) grey, or (height, width, 3) red, green, blue
 
 
 @dataclass(frozen=True)
@@ -85,12 +86,12 @@ def to_picture(points: Points, box: Box) -> Points:
 
 
 def crop(picture: Picture, box: Box, size_px: int) -> Picture:
-    """Resamples a square box to `(size_px, size_px)`; black outside the picture.
+    """Resamples a square box to `size_px` by `size_px`; black outside the picture.
 
     A face more than twice as large as the crop is shrunk by area first: bilinear sampling alone
     would skip pixels.
     """
-    shrink = min(int(box.width / size_px), *picture.shape)
+    shrink = min(int(box.width / size_px), *picture.shape[:2])
     if shrink >= 2:
         return crop(*_shrunk(picture, box, shrink), size_px)
     scale = size_px / box.width
@@ -105,9 +106,14 @@ def crop(picture: Picture, box: Box, size_px: int) -> Picture:
     )
 
 
+def crops(picture: Picture, boxes: Sequence[Box], size_px: int) -> NDArray[np.uint8]:
+    """What a model sees of several squares, `(boxes, size_px, size_px, channels)`."""
+    return np.stack([np.atleast_3d(crop(picture, box, size_px)) for box in boxes])
+
+
 def _shrunk(picture: Picture, box: Box, factor: int) -> tuple[Picture, Box]:
     """The part of `picture` under `box`, its sides divided by `factor`, and the box there."""
-    height, width = (side - side % factor for side in picture.shape)
+    height, width = (side - side % factor for side in picture.shape[:2])
     smaller = cv2.resize(
         picture[:height, :width], (width // factor, height // factor), interpolation=cv2.INTER_AREA
     )

@@ -9,9 +9,9 @@ from efld import geometry
 from efld.data.faces import read_grey
 from efld.draw import ColourPicture
 from efld.errors import InputError
-from efld.evaluate import check_grey
 from efld.geometry import Box, Picture, Points
 from efld.runtime import LandmarkModel
+from efld.spec import Channels
 
 MOST_TIMES_PICTURE = 4  # a larger box is a slip: the face would be a few pixels of the crop
 
@@ -35,6 +35,13 @@ def to_grey(picture: ColourPicture) -> Picture:
     return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY), np.uint8)
 
 
+def seen(picture: ColourPicture, channels: Channels) -> Picture:
+    """The picture as a model of these channels sees it."""
+    if channels == "grey":
+        return to_grey(picture)
+    return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
+
+
 def predict(model: LandmarkModel, picture: Picture, face: Box) -> Points:
     """Finds the landmarks of one face.
 
@@ -42,7 +49,7 @@ def predict(model: LandmarkModel, picture: Picture, face: Box) -> Points:
     landmarks span (brows to chin, ear to ear). `face` is that box; the square is made here.
 
     Args:
-        picture: `(height, width)` grey.
+        picture: in the channels of the model, as `seen` makes it.
         face: pixel edges; may reach outside the picture, which counts as black there.
 
     Returns:
@@ -50,12 +57,12 @@ def predict(model: LandmarkModel, picture: Picture, face: Box) -> Points:
 
     Raises:
         InputError: a box outside the picture or far larger than it.
+        ValueError: a picture of other channels.
     """
-    check_grey(model.spec)
     check_box(face, picture.shape[1], picture.shape[0])
     crop_box = geometry.square(face, model.spec.box_factor)
-    crop = geometry.crop(picture, crop_box, model.spec.input_px)
-    return geometry.to_picture(model(crop[np.newaxis, ..., np.newaxis])[0], crop_box)
+    crops = geometry.crops(picture, [crop_box], model.spec.input_px)
+    return geometry.to_picture(model(crops)[0], crop_box)
 
 
 def check_box(face: Box, width_px: int, height_px: int) -> None:

@@ -17,7 +17,7 @@ from efld.data.faces import Face, read_rgb
 from efld.data.pts import write_pts
 from efld.errors import InputError
 from efld.geometry import Picture
-from efld.predict import predict
+from efld.predict import predict, read_colour, seen
 from efld.runtime import load
 from tests.test_benchmark import run
 from tests.tiny_files import ANSWER, SHIFT, SPEC, write_onnx, write_tflite
@@ -253,7 +253,13 @@ def test_crops_of_colour_are_crops_of_each_channel() -> None:
     np.testing.assert_array_equal(colour[..., :1], evaluate.cut([face], SPEC).images)
 
 
-def test_predict_still_wants_grey(folder: Path) -> None:
+def test_predict_shows_a_model_the_colours_it_wants(folder: Path) -> None:
     (peer,) = beside.open_peers([folder / "peer.onnx"], [folder / "peer.json"])
-    with pytest.raises(InputError, match="channels 'rgb', expected 'grey'"):
-        predict(peer, RGB[..., 0], CROP)
+    face = geometry.square(CROP, 1 / peer.spec.box_factor)
+    picture = read_colour(folder / "data" / "0.png")
+    to_the_right = np.array([SHIFT * RED_IN_CROP / 255, 0], np.float32)
+    expected = geometry.to_picture(ANSWER + to_the_right, CROP)
+    found_px = predict(peer, seen(picture, "rgb"), face)
+    np.testing.assert_allclose(found_px, expected, atol=1e-3)  # float32 of some tens of pixels
+    with pytest.raises(ValueError, match=r"crops \(1, 16, 16, 1\), expected"):
+        predict(peer, seen(picture, "grey"), face)

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from efld import finder, runtime, schemes
 from efld.data import datasets
-from efld.errors import InputError
 from efld.geometry import Box, Picture, Points, to_picture
 from efld.metrics import nme_percent
 from efld.spec import ModelSpec
@@ -124,11 +123,13 @@ def test_views_average_a_flaw_out_and_show_it() -> None:
     assert leaning.disagreement_percent == pytest.approx(100 * 0.04 * 1.25 / eyes, abs=1)
 
 
-def test_a_model_for_colour_is_refused() -> None:
-    model = BrightSquare()
+def test_a_model_for_colour_finds_faces_in_colours() -> None:
+    model, face = BrightSquare(), Box(60, 40, 100, 100)
     model.spec = replace(model.spec, channels="rgb")
-    with pytest.raises(InputError, match="channels 'rgb', expected 'grey'"):
-        finder.find(picture_of(60, 60), model)
+    other = picture_of(240, 200)
+    found = finder.find(np.dstack([picture_of(240, 200, face), other, other]), model)
+    assert found is not None
+    assert off(found.points, face) < 0.01
 
 
 def test_real_faces_are_found(real_data: Path) -> None:

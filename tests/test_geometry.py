@@ -44,6 +44,16 @@ def test_truth_square_is_centred_and_scaled() -> None:
     assert geometry.truth_square(points, 1.25) == Box(30.5 - 50, 60.5 - 50, 100, 100)
 
 
+def test_a_crop_of_colour_is_one_of_each_channel() -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (90, 120, 3)).astype(np.uint8)
+    for box in (Box(10.3, 5.7, 33, 33), Box(-9, 20, 80, 80)):  # the second shrinks by area first
+        colour = geometry.crops(picture, [box], 16)[0]
+        grey = [
+            geometry.crops(np.ascontiguousarray(picture[..., i]), [box], 16)[0] for i in range(3)
+        ]
+        np.testing.assert_array_equal(colour, np.concatenate(grey, axis=-1))
+
+
 def test_outside_is_black_and_a_sliver_is_no_crash() -> None:
     white = np.full((20, 1000), 255, np.uint8)
     crop = geometry.crop(white, Box(-2000, -2000, 4000, 4000), 112)

@@ -36,10 +36,11 @@ from efld.data.pts import write_pts
 from efld.data.survey.damage import unannotated
 from efld.data.survey.find import Unpointed, find, unpointed
 from efld.errors import InputError
-from efld.evaluate import Landmarker, annotated, check_grey
+from efld.evaluate import Landmarker, annotated
 from efld.geometry import Box, Picture, Points
 from efld.predict import read_colour, to_grey
 from efld.runtime import LandmarkModel
+from efld.spec import ModelSpec
 
 if TYPE_CHECKING:
     from train.feed import Say  # imports Keras, which takes seconds and not every teacher needs
@@ -238,18 +239,26 @@ def loaded(given: Namespace) -> tuple[LandmarkModel, LandmarkModel | None]:
         InputError: a model for colour, points without eyes, or a scout of other points.
     """
     model = runtime.load(teacher_file(given.teacher))
-    check_grey(model.spec)
+    _check_grey(model.spec)
     schemes.outer_eyes(model.spec.scheme)
     if given.scout is None:
         return model, None
     scout = runtime.load(teacher_file(given.scout))
-    check_grey(scout.spec)
+    _check_grey(scout.spec)
     if scout.spec.scheme != model.spec.scheme:
         raise InputError(
             f"--scout {given.scout}: finds the points of {scout.spec.scheme}, expected the "
             f"teacher's, {model.spec.scheme}. Give another model."
         )
     return model, scout
+
+
+def _check_grey(spec: ModelSpec) -> None:
+    if spec.channels != "grey":
+        raise InputError(
+            f"model {spec.model}: channels {spec.channels!r}, expected 'grey': so labels are "
+            "written. Give another model."
+        )
 
 
 def opened(
