@@ -101,10 +101,15 @@ def parse(argv: Sequence[str]) -> Namespace:
     parser.add_argument("--rows", nargs="+", choices=ROWS, help="default: all that the model has")
     parser.add_argument("--seeds", nargs="+", type=int, default=SEEDS, help="default: 0 1")
     parser.add_argument(
-        "--out", type=Path, default=Path("runs/ablation"), help="folder of the runs"
+        "--out",
+        type=Path,
+        default=Path("runs/ablation"),
+        help="folder of the runs; default: %(default)s",
     )
-    parser.add_argument("--table", type=Path, default=Path("results/ablation.md"))
+    parser.add_argument("--table", type=Path, help="what to write; default: ablation.md in --out")
     given = parser.parse_args(argv)
+    given.table = given.table or given.out / "ablation.md"
+    files.check_writable(given.table)
     own = rows_of(given.model)
     given.rows = given.rows or own
     if others := [name for name in given.rows if name not in own]:
@@ -139,9 +144,11 @@ def train_row(config: TrainConfig, run: Path) -> None:
     with native_stderr():
         from train import loop
     begun = (run / run_files.CONFIG.file).exists()
-    loop.check_run(config, run, resume=begun, overwrite=False)
-    if not (run / run_files.SPEC).exists():  # written last
-        loop.train(config, run, resume=begun, overwrite=False, say=lambda _: None)
+    try:
+        loop.check_run(config, run, resume=begun, overwrite=False)
+    except InputError as error:
+        raise InputError(f"{error} For all rows at once that is another --out.") from None
+    loop.train(config, run, resume=begun, overwrite=False, say=lambda _: None)
 
 
 def held_out(config: TrainConfig) -> list[Face]:
