@@ -121,6 +121,12 @@ def test_the_record_says_what_made_the_labels(home: Path) -> None:
     assert "cannot be read: broken.jpg: 10 bytes" in made["pictures"]["broken"]["why"]
 
 
+def test_a_picture_that_was_mended_is_read_again(home: Path) -> None:
+    run(home)
+    put(home / "data" / "broken.jpg", PLACE)
+    assert run(home) == f"{home / 'out'}: 4 labelled, 1 no clear face"
+
+
 def test_a_scout_looks_for_the_face_and_the_record_says_so(home: Path) -> None:
     run(home)
     alone = written(home)

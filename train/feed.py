@@ -1,6 +1,6 @@
 """What a run sees: training faces, and batches in the form that its loss takes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -50,11 +50,10 @@ def load(config: TrainConfig, say: Say) -> Data:
     kept, held = datasets.hold_out(faces, config.validation)
     sources = [Source(regions_of(kept, config))]
     if extras:
-        found = [_usable(extra, config) for extra in extras]
+        found = [_usable(extra, config, without=_labels(held, root, extra)) for extra in extras]
         names += [name for _, name in found]
-        until = round(config.extra_share * config.epochs) * config.epoch_steps
         weaker = [face for faces, _ in found for face in faces]
-        sources.append(Source(regions_of(weaker, config), until))
+        sources.append(Source(regions_of(weaker, config), config.extra_steps))
     say(f"{' + '.join(names)}; {len(held)} held out for validation")
     terms = datasets.all_terms([root, *extras])
     model = config.model
@@ -101,12 +100,29 @@ def begun_with(weights: Path) -> ModelSpec:
     return replace(spec, data=(f"weights of {spec.model} {found[:8]}", *spec.data))
 
 
+def _labels(held: Sequence[Face], root: Path | None, extra: Path) -> frozenset[str]:
+    """What held-out faces are called in a dataset of labels of the same faces."""
+    if not datasets.are_labels_of(extra, root):
+        return frozenset()
+    return frozenset(datasets.labelled_name(face.id) for face in held)
+
+
 def _usable(
-    root: Path | None, config: TrainConfig, limit: int | None = None
+    root: Path | None,
+    config: TrainConfig,
+    limit: int | None = None,
+    without: frozenset[str] = frozenset(),
 ) -> tuple[list[Face], str]:
-    """The training faces that have the model's points, and a line about them."""
-    faces, rest = datasets.fitting(datasets.training_faces(root, limit), config.scheme)
-    return faces, f"{datasets.source(root)} ({len(faces)} faces{f'; {rest}' if rest else ''})"
+    """The training faces that have the model's points, and a line about them.
+
+    Args:
+        without: ids of faces to leave out: they are held out under other points.
+    """
+    found, rest = datasets.fitting(datasets.training_faces(root, limit), config.scheme)
+    faces = [face for face in found if face.id not in without]
+    held = f"{len(found) - len(faces)} left out: held out" if len(faces) < len(found) else ""
+    words = "; ".join(filter(None, (f"{len(faces)} faces", rest, held)))
+    return faces, f"{datasets.source(root)} ({words})"
 
 
 def regions_of(faces: list[Face], config: TrainConfig) -> Regions:

@@ -49,6 +49,7 @@ TEACHERS = ("onnx", "keras", "fp32.tflite", "fp16.tflite", "int8.tflite")  # exa
 LIMIT_PERCENT = finder.SURE_PERCENT
 MARGIN = 2.0  # the written square's side over the longer side of the landmarks: augmentation's room
 LARGEST_PX = 256
+UNREAD = "cannot be read"
 RECORDING = 0.05  # share of the time that may go into writing the record
 
 HELP = f"""Landmarks for pictures, by a model of your own, for a smaller one to learn from.
@@ -93,6 +94,11 @@ class Record:
         if time.monotonic() >= self.due:
             self.write()
 
+    def has(self, name: str) -> bool:
+        """Whether a picture is finished. One that cannot be read may be mended by the next time."""
+        fate = self.pictures.get(name)
+        return fate is not None and (fate["accepted"] or not fate["why"].startswith(UNREAD))
+
     def write(self) -> None:
         begun = time.monotonic()
         files.write_json(self.path, {**self.head, "pictures": self.pictures})
@@ -107,7 +113,7 @@ def main(argv: Sequence[str], say: "Say") -> None:
     subjects, terms = subjects_of(given.data, say)
     model, scout = loaded(given)
     record = opened(given, model, scout, terms)
-    todo = [subject for subject in subjects if subject.id not in record.pictures]
+    todo = [subject for subject in subjects if not record.has(subject.id)]
     try:
         record.write()
         for subject in tqdm(todo, unit="face"):
@@ -196,18 +202,13 @@ def _of_face(face: Face) -> Subject:
 
 
 def _refuse_one_name(subjects: Sequence[Subject]) -> None:
-    counts = Counter(file_name(subject.id) for subject in subjects)
+    counts = Counter(datasets.labelled_name(subject.id) for subject in subjects)
     name, count = counts.most_common(1)[0]
     if count > 1:
         raise InputError(
             f"--data: {count} pictures would be written as {name}.png, expected names that differ "
             "in more than their suffix. Rename or remove one."
         )
-
-
-def file_name(subject_id: str) -> str:
-    """Sub-folders become part of the name: one called test would be taken for a split."""
-    return subject_id.replace("/", "-")
 
 
 def teacher_file(teacher: Path) -> Path:
@@ -323,14 +324,14 @@ def done(
         picture = subject.grey()
     except InputError as error:
         why = str(error).replace(f"{given.data}/", "")
-        return {"accepted": False, "why": f"cannot be read: {why}"}
+        return {"accepted": False, "why": f"{UNREAD}: {why}"}
     found = finder.find(picture, model, subject.face, scout)
     if found is None:
         return {"accepted": False, "why": "no clear face"}
     fate = {"votes": found.votes, "disagreement_percent": round(found.disagreement_percent, 3)}
     if found.disagreement_percent > given.limit:
         return {"accepted": False, "why": "views lie apart", **fate}
-    square_px = write_face(given.out / file_name(subject.id), picture, found.points)
+    square_px = write_face(given.out / datasets.labelled_name(subject.id), picture, found.points)
     return {"accepted": True, "square_px": square_px, **fate}
 
 

@@ -144,6 +144,16 @@ def source(root: Path | None) -> str:
     return f"{labels['data']}, points by {teacher['name']} {teacher['sha256'][:8]}"
 
 
+def are_labels_of(root: Path, other: Path | None) -> bool:
+    """Whether a dataset holds the faces of another one, with points that a model gave."""
+    return (found := _labels(root)) is not None and found["data"] == label(other)
+
+
+def labelled_name(face_id: str) -> str:
+    """What a face is called among labels: a sub-folder called test would be taken for a split."""
+    return face_id.replace("/", "-")
+
+
 def terms(root: Path | None) -> str:
     """What may be done with weights that saw a dataset; None = the embedded synthetic faces."""
     if root is None:
