@@ -25,14 +25,15 @@ from efld.data.batches import Batches, Regions, Source
 from efld.data.pts import write_pts
 from efld.errors import InputError
 from efld.models import zoo
-from efld.runtime import load
+from efld.runtime import load as load_model
 from efld.spec import ModelSpec
 from tests import tiny_run
+from tests.tiny_data import put
 from train import loop
-from train.__main__ import config_of, parser
+from train.__main__ import config_of, parser, train
 from train.backbone import backbone_of
 from train.config import PRESETS, TrainConfig, changed, flat
-from train.feed import begun_with
+from train.feed import begun_with, load
 
 ROOT = Path(__file__).parent.parent
 TINY = ["smoke", "--faces", "60", "--batch", "16", "--validation", "0.2"]
@@ -74,7 +75,7 @@ def test_the_efld_loss_leaves_a_plain_landmark_model(tmp_path: Path) -> None:
     config = changed(PRESETS["smoke"], {**tiny, "loss": "efld"})
     loop.train(config, run, resume=False, overwrite=False, say=lambda _: None)
     assert float(history(run)[0]["val_nme"]) > 0
-    found = load(run / "model.keras")(np.zeros((1, 112, 112, 1), np.uint8))
+    found = load_model(run / "model.keras")(np.zeros((1, 112, 112, 1), np.uint8))
     assert found.shape == (1, 68, 2)
     state = keras.models.load_model(run / "last.keras")
     assert set(state.output) == {"landmarks", "pose"}
@@ -89,7 +90,7 @@ def test_a_model_of_98_points(tmp_path: Path) -> None:
     tiny = {"faces": 0, "batch": 4, "epochs": 1, "epoch_steps": 1, "validation": 0.4}
     config = changed(PRESETS["smoke"], {**tiny, "data": str(tmp_path), "scheme": "98"})
     loop.train(config, run, resume=False, overwrite=False, say=lambda _: None)
-    model = load(run / "model.keras")
+    model = load_model(run / "model.keras")
     assert model.spec.scheme == "98"
     assert model(np.zeros((1, 112, 112, 1), np.uint8)).shape == (1, 98, 2)
 
@@ -107,7 +108,7 @@ def test_a_run_leaves_its_files(finished: Path) -> None:
 
 
 def test_the_model_runs_and_carries_no_optimizer(finished: Path) -> None:
-    points = load(finished / "model.keras")(np.zeros((1, 112, 112, 1), np.uint8))
+    points = load_model(finished / "model.keras")(np.zeros((1, 112, 112, 1), np.uint8))
     assert points.shape == (1, 68, 2)
     assert keras.models.load_model(finished / "last.keras").compiled
     assert not keras.models.load_model(finished / "model.keras").compiled
@@ -225,7 +226,7 @@ def test_the_other_backend_trains_too(tmp_path: Path) -> None:
     subprocess.run(words, env=env, check=True, stderr=subprocess.PIPE)
     assert json.loads((run / "config.json").read_text())["versions"]["backend"] == other
     assert [row["epoch"] for row in history(run)] == ["1", "2"]
-    assert load(run / "model.keras")(np.zeros((1, 112, 112, 1), np.uint8)).shape == (1, 68, 2)
+    assert load_model(run / "model.keras")(np.zeros((1, 112, 112, 1), np.uint8)).shape == (1, 68, 2)
 
 
 def test_a_place_that_cannot_be_written_is_refused_before_the_data_is_read(tmp_path: Path) -> None:
@@ -313,12 +314,56 @@ def test_resuming_nothing_is_refused(tmp_path: Path) -> None:
         loop.check_run(TrainConfig(), tmp_path, resume=True, overwrite=False)
 
 
-def test_resuming_a_finished_run_costs_no_model(finished: Path, tmp_path: Path) -> None:
+def test_resuming_a_finished_run_leaves_its_weights_as_they_are(
+    finished: Path, tmp_path: Path
+) -> None:
+    """What was exported of them, or begun with them, names their hash."""
     run = shutil.copytree(finished, tmp_path / "run")
-    (run / run_files.LAST).unlink()
-    with pytest.raises(InputError, match=r"is finished, and its last\.keras is gone"):
-        loop.train(TrainConfig.read(run), run, resume=True, overwrite=False, say=lambda _: None)
-    assert (run / run_files.WEIGHTS).is_file()
+    before, said = files.sha256(run / run_files.WEIGHTS), list[str]()
+    for _ in range(2):
+        loop.train(TrainConfig.read(run), run, resume=True, overwrite=False, say=said.append)
+        assert said == [f"{run}: is finished. Next: python -m export {run}"]
+        assert files.sha256(run / run_files.WEIGHTS) == before
+        (run / run_files.LAST).unlink(missing_ok=True)
+        said.clear()
+    (run / run_files.SPEC).unlink()
+    with pytest.raises(InputError, match=r"its last\.keras is gone, so nothing to resume"):
+        loop.train(TrainConfig.read(run), run, resume=True, overwrite=False, say=said.append)
+    assert files.sha256(run / run_files.WEIGHTS) == before
+
+
+def test_resuming_under_another_backend_is_refused(tmp_path: Path) -> None:
+    TrainConfig().write(tmp_path, SAW, {"backend": "torch"})
+    with pytest.raises(InputError, match=r"began under KERAS_BACKEND=torch, found \w+\. Set it as"):
+        loop.check_backend(tmp_path)
+
+
+def test_resuming_asks_for_the_run_before_the_data(tmp_path: Path) -> None:
+    given = parser().parse_args(["300w", "--resume", "--run", str(tmp_path)])
+    with pytest.raises(InputError, match=r"nothing to resume\. Name the run by the --run or"):
+        train(given)
+
+
+def test_labels_of_the_held_out_faces_are_left_out(tmp_path: Path) -> None:
+    root, extra = tmp_path / "data", tmp_path / "labelled"
+    for i in range(40):
+        put(root, f"some/face{i}", grey=i)
+        put(extra, f"some-face{i}", grey=i)
+    teacher = {"name": "t", "sha256": "0" * 64}
+    labels = {"schema": 1, "data": datasets.label(root), "teacher": teacher, "terms": "mine"}
+    files.write_json(extra / "labels.json", labels)
+    choices = {"data": str(root), "extra": (str(extra),), "validation": 0.2, "model": "efld-nano"}
+    said = list[str]()
+    found = load(changed(TrainConfig(), choices), said.append)
+    held = len(found.validation)
+    assert 0 < held < 20
+    assert len(found.sources[1].regions) == 40 - held
+    assert f"({40 - held} faces; {held} left out: held out)" in said[0]
+
+
+def test_extra_faces_that_no_epoch_would_draw_are_refused() -> None:
+    with pytest.raises(InputError, match=r"extra_share=0\.4: of 1 epochs is less than one"):
+        TrainConfig(extra=("x",), epochs=1, extra_share=0.4)
 
 
 def test_resuming_with_other_choices_names_them(tmp_path: Path) -> None:
@@ -326,6 +371,19 @@ def test_resuming_with_other_choices_names_them(tmp_path: Path) -> None:
     other = changed(TrainConfig(), {"peak_lr": 0.5, "mirror": 0.0})
     with pytest.raises(InputError, match=r"mirror: 0\.5 -> 0\.0, peak_lr: 0\.001 -> 0\.5"):
         loop.check_run(other, tmp_path, resume=True, overwrite=False)
+
+
+def test_resuming_takes_a_path_as_it_may_be_spelled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    loop.begin(changed(TrainConfig(), {"data": "faces", "extra": ("more",)}), tmp_path / "run", SAW)
+    for here in (tmp_path, ".", "../" + tmp_path.name):
+        again = changed(TrainConfig(), {"data": f"{here}/faces/", "extra": (f"{here}/more",)})
+        loop.check_run(again, tmp_path / "run", resume=True, overwrite=False)
+    with pytest.raises(InputError, match=r"data: faces -> elsewhere"):
+        other = changed(again, {"data": "elsewhere"})
+        loop.check_run(other, tmp_path / "run", resume=True, overwrite=False)
 
 
 def test_resuming_on_other_faces_says_what_it_began_with(finished: Path, tmp_path: Path) -> None:

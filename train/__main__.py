@@ -18,14 +18,15 @@ from efld.data.augment import Augmentation
 from efld.data.layouts import layout_of
 from efld.errors import InputError, run_command
 from efld.quiet import native_stderr
-from train.config import PRESETS, RENDERED, TrainConfig, changed
+from train.config import PRESETS, RENDERED, TrainConfig, changed, check_begun
 
 EXAMPLES = """examples:
   python -m train smoke                                  a minute: does it run? It learns nothing
   python -m train synthetic                              rendered faces only, a few minutes
   python -m train 300w --data ~/300w                     the default model on 300-W
   python -m train 300w --data ~/300w --model efld-nano --run runs/nano --peak-lr 2e-3
-  python -m train 300w --resume                          go on after an interruption
+  python -m train 300w --resume                          go on after an interruption; a run of
+                                                         another --model or --run: with that flag
   python -m train 300w --data ~/300w --run runs/small-aware --rounding int8 --epochs 16 \\
     --init runs/efld-small-300w/model.keras --peak-lr 2e-4   learn around what int8 rounds away
   python -m train imagenet --data ~/300w                 a larger model, which begins from ImageNet
@@ -121,6 +122,8 @@ def main() -> None:
 def train(given: Namespace) -> None:
     config = config_of(given)
     run = run_of(given, config)
+    if given.resume:
+        check_begun(run)
     if not config.data and given.preset not in RENDERED:
         raise InputError(
             f"{given.preset}: learns from photographs, found no --data. Give a dataset's folder, "

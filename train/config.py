@@ -1,5 +1,6 @@
 """Every choice that changes a training run, and the presets."""
 
+import os
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -65,6 +66,11 @@ class TrainConfig:
                 raise InputError(
                     f"{name}={getattr(self, name)}: expected a number from 0 to below 1."
                 )
+        if self.extra and not self.extra_steps:
+            raise InputError(
+                f"extra_share={self.extra_share}: of {self.epochs} epochs is less than one, in "
+                "which the extra faces would join in. Give more of either."
+            )
 
     @property
     def steps(self) -> int:
@@ -85,6 +91,11 @@ class TrainConfig:
                 words += ["--" + choice.replace("_", "-"), shown]
         return shlex.join(words)
 
+    @property
+    def extra_steps(self) -> int:
+        """Steps in which the extra faces join in."""
+        return round(self.extra_share * self.epochs) * self.epoch_steps
+
     @classmethod
     def read(cls, run: Path) -> Self:
         record = run_files.CONFIG.read(run)["config"]
@@ -93,14 +104,38 @@ class TrainConfig:
 
     def changes(self, other: Self) -> dict[str, Any]:
         """The choices in which this config differs from another, with their values here."""
-        theirs = flat(other)
-        return {name: value for name, value in flat(self).items() if value != theirs[name]}
+        ours, theirs = flat(self), flat(other)
+        return {
+            name: value
+            for name, value in ours.items()
+            if _meant(name, value) != _meant(name, theirs[name])
+        }
+
+
+def check_begun(run: Path) -> None:
+    """
+    Raises:
+        InputError: no training in `run` that one could go on with.
+    """
+    if not (path := run / run_files.CONFIG.file).exists():
+        raise InputError(
+            f"{run}: no {path.name} in it, so nothing to resume. Name the run by the --run or "
+            "--model that it began with, or leave out --resume."
+        )
 
 
 def flat(config: TrainConfig) -> dict[str, Any]:
     """All choices, the augmentation's among them, in one level."""
     record = asdict(config)
     return {**record.pop("augmentation"), **record}
+
+
+def _meant(name: str, value: Any) -> Any:
+    """What a choice says however it is spelled: paths absolute, without a slash at the end."""
+    if name not in PATHS:
+        return value
+    several = value if isinstance(value, tuple) else (value,)
+    return [one and os.path.normpath(Path(one).expanduser().absolute()) for one in several]
 
 
 def changed(config: TrainConfig, choices: dict[str, Any]) -> TrainConfig:

@@ -16,7 +16,7 @@ from efld.models.pose_branch import JointModel, landmarks_of, with_pose
 from efld.schemes import outer_eyes
 from efld.spec import ModelSpec
 from train import backbone
-from train.config import TrainConfig, flat
+from train.config import TrainConfig, check_begun, flat
 from train.feed import Data, Say, fed, load
 from train.journal import Journal
 
@@ -26,14 +26,21 @@ BATCH_NORM_STEPS = 40
 def train(config: TrainConfig, run: Path, *, resume: bool, overwrite: bool, say: Say) -> None:
     """Trains a model and writes `model.keras`, `spec.json`, `history.csv` into `run`.
 
+    A finished run that is resumed stays as it is: written again, the weights have another hash, and
+    what was made of them would not know them.
+
     Raises:
         InputError: the run exists and neither `resume` nor `overwrite`, or the data is unusable.
     """
     check_run(config, run, resume=resume, overwrite=overwrite)
+    if resume and is_finished(run):
+        say(f"{run}: is finished. Next: python -m export {run}")
+        return
     data = load(config, say)
     keras.utils.set_random_seed(config.seed)
     if resume and (run / run_files.LAST).exists():
         check_saw(run, data.names)
+        check_backend(run)
         model = restored(run)
     else:
         model = compiled(config, data)
@@ -90,12 +97,16 @@ def check_run(config: TrainConfig, run: Path, *, resume: bool, overwrite: bool) 
     outer_eyes(config.scheme)
     path = run / run_files.CONFIG.file
     files.check_writable(path)
-    if resume and not path.exists():
-        raise InputError(f"{run}: no {path.name} in it, so nothing to resume. Leave out --resume.")
-    if resume and (run / run_files.WEIGHTS).exists() and not (run / run_files.LAST).exists():
+    if resume:
+        check_begun(run)
+    if (
+        resume
+        and (run / run_files.WEIGHTS).exists()
+        and not ((run / run_files.LAST).exists() or is_finished(run))
+    ):
         raise InputError(
-            f"{run}: is finished, and its {run_files.LAST} is gone, so nothing to resume. Give "
-            "--overwrite to train it again, or another --run."
+            f"{run}: its {run_files.LAST} is gone, so nothing to resume. Give --overwrite to train "
+            "it again, or another --run."
         )
     if run.exists() and any(run.iterdir()) and not path.exists():
         raise InputError(f"{run}: is not empty and not a run (no {path.name}). Give another --run.")
@@ -116,6 +127,28 @@ def check_run(config: TrainConfig, run: Path, *, resume: bool, overwrite: bool) 
         )
 
 
+def is_finished(run: Path) -> bool:
+    """Whether a training wrote all that it writes: the spec comes last, and names the weights."""
+    weights, spec = run / run_files.WEIGHTS, run / run_files.SPEC
+    if not (weights.exists() and spec.exists()):
+        return False
+    return ModelSpec.read(spec).weights_sha256 == files.sha256(weights)
+
+
+def check_backend(run: Path) -> None:
+    """Refuses to go on under another backend: the state says how the former compiles its steps.
+
+    Raises:
+        InputError: as it says.
+    """
+    before, now = run_files.CONFIG.read(run)["versions"]["backend"], keras.backend.backend()
+    if before != now:
+        raise InputError(
+            f"{run}: began under KERAS_BACKEND={before}, found {now}. Set it as it was, or give "
+            "--overwrite or another --run."
+        )
+
+
 def check_saw(run: Path, saw: Sequence[str]) -> None:
     """Refuses other faces or weights than those the run began with: their order decides a batch.
 
@@ -132,16 +165,25 @@ def check_saw(run: Path, saw: Sequence[str]) -> None:
 
 def begin(config: TrainConfig, run: Path, saw: Sequence[str]) -> None:
     """Empties the run's folder, which may be a link, and writes its config over the earlier one."""
+    made_with = versions()
     files.empty(run, run_files.CONFIG.file)
-    config.write(run, saw, versions())
+    config.write(run, saw, made_with)
 
 
 def versions() -> dict[str, str]:
-    """Versions of what decides the result."""
+    """Versions of what decides the result, by the names of the packages that are installed."""
     backend = keras.backend.backend()
-    package = {"tensorflow": "tensorflow-cpu"}.get(backend, backend)
-    names = ("efld", "keras", package, "numpy", "opencv-python-headless")
-    return {"backend": backend, **{name: importlib.metadata.version(name) for name in names}}
+    packages = importlib.metadata.packages_distributions()
+    modules = ("efld", "keras", backend, "numpy", "cv2")
+    names = [packages.get(module, [module])[0].replace("_", "-") for module in modules]
+    return {"backend": backend, **{name: _version(name) for name in names}}
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:  # read from a folder, as on a lent machine
+        return "not installed"
 
 
 def compiled(config: TrainConfig, data: Data) -> keras.Model:
