@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from efld import run_files, schemes, tflite_file
 from efld.errors import InputError
 from efld.geometry import Points
-from efld.sessions import Edge, OnnxSession, Session, open_session
+from efld.sessions import Edge, OnnxSession, Session, in_batches, open_session
 from efld.spec import METADATA_NAME, ModelSpec
 
 MOST_AT_ONCE = 256  # crops in one run of a graph that takes any number: memory
@@ -54,7 +54,7 @@ class LandmarkModel:
             raise ValueError(f"crops {crops.shape}, expected (batch, *{self.spec.input_shape[1:]})")
         batch = self._to_graph(crops)
         size = MOST_AT_ONCE if self._input.shape[0] is None else 1
-        runs = [self._run(batch[i : i + size]) for i in range(0, len(batch), size)]
+        runs = in_batches(self._run, batch, size)
         points = np.concatenate(runs) if runs else np.empty((0, self._points, 2), np.float32)
         if not np.isfinite(points).all():
             raise InputError(f"{self.path}: computes NaN or infinity. Export or train it again.")

@@ -138,6 +138,7 @@ class OnnxSession(Session):
                 f"{path}: .onnx files need onnxruntime. Run: {to_install('benchmark')}."
             ) from None
         onnxruntime.set_default_logger_severity(4)  # errors are raised anyway: one line is enough
+        self._path = path
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         try:
@@ -151,7 +152,12 @@ class OnnxSession(Session):
         self.outputs = tuple(map(_onnx_edge, self._session.get_outputs()))
 
     def run(self, feeds: Arrays) -> list[NDArray[Any]]:
-        return list(self._session.run(None, dict(feeds)))
+        try:
+            return list(self._session.run(None, dict(feeds)))
+        except Exception as error:  # onnxruntime's errors share no other base
+            raise InputError(
+                f"{self._path}: cannot compute its outputs ({one_line(error)}). Make it again."
+            ) from None
 
     def bind(self, feeds: Arrays) -> Callable[[], object]:
         binding = self._session.io_binding()
@@ -164,6 +170,21 @@ class OnnxSession(Session):
     def metadata(self) -> dict[str, str]:
         """The file's own key-value entries."""
         return dict(self._session.get_modelmeta().custom_metadata_map)
+
+
+def in_batches(
+    run: Callable[[NDArray[Any]], NDArray[Any]], pictures: NDArray[Any], most: int
+) -> list[NDArray[Any]]:
+    """What `run` makes of pictures, up to `most` at once, or one by one where it refuses more.
+
+    Files that take any number by their edges may hold a Reshape to one.
+    """
+    try:
+        return [run(pictures[i : i + most]) for i in range(0, len(pictures), most)]
+    except InputError:
+        if most == 1:
+            raise
+        return in_batches(run, pictures, 1)
 
 
 def _onnx_edge(value: Any) -> Edge:

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from efld import evaluate, files, runtime
-from efld.data.datasets import default_split, label, open_faces
+from efld.data.datasets import default_split, fitting, label, open_faces
 from efld.errors import InputError
 from efld.evaluate import Crops
 from efld.run_files import EXPORT, FILES, SPEC, WEIGHTS
 from efld.spec import ModelSpec
 from export import onnx_graph
 from export.conversion import Conversion, Say
-from export.run_folder import drop_stale_int8
+from export.run_folder import FOREIGN, drop_stale_int8
 from export.steps import LIMITS, Limit, Step, with_transposes
 
 
@@ -29,8 +29,12 @@ class Evaluation:
     def used_split(self) -> str:
         return self.split or default_split(self.root, quick=True)
 
-    def crops(self, spec: ModelSpec) -> Crops:
-        return evaluate.cut(open_faces(self.root, self.used_split), spec)
+    def crops(self, spec: ModelSpec, say: Say = lambda _: None) -> Crops:
+        """Of the faces with the model's points, as training takes them."""
+        faces, others = fitting(open_faces(self.root, self.used_split), spec.scheme)
+        if others:
+            say(f"{label(self.root)}: {others}")
+        return evaluate.cut(faces, spec)
 
     def to_record(self, crops: Crops) -> dict[str, Any]:
         return {"root": label(self.root), "split": self.used_split, "faces": len(crops)}
@@ -49,7 +53,7 @@ def export(
         StepError: a conversion failed, or cost more than its limit.
     """
     spec = stamped_spec(run)
-    crops = evaluation.crops(spec)
+    crops = evaluation.crops(spec, say)
     with files.workspace(run, "export") as work:
         import keras  # takes seconds, and faces that are refused need none of it
 
@@ -103,8 +107,9 @@ def read_record(run: Path) -> tuple[dict[str, Any], list[Step]]:
     for step in steps:
         path = run / step.file
         if not path.is_file() or files.sha256(path) != step.sha256:
+            source = next(run.glob(f"{FOREIGN}.*"), None)
+            command = f"python -m quantize {source}" if source else f"{EXPORT.command} {run}"
             raise InputError(
-                f"{path}: is not the file that {EXPORT.file} describes. Run "
-                f"`{EXPORT.command} {run}` again."
+                f"{path}: is not the file that {EXPORT.file} describes. Run `{command}` again."
             )
     return record, steps

@@ -61,7 +61,7 @@ def make(
     """
     foreign = ForeignModel.open(source.path, source.told)
     check_free(run, source.path)
-    crops = evaluation.crops(foreign.spec)
+    crops = evaluation.crops(foreign.spec, say)
     run.mkdir(parents=True, exist_ok=True)
     try:
         with files.workspace(run, WORK.removeprefix(".")) as work:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from efld import evaluate, metrics
-from efld.data.datasets import has_split, label, training_faces
+from efld.data.datasets import fitting, has_split, label, training_faces
 from efld.data.faces import Face
 from efld.errors import InputError
 from efld.evaluate import Crops, View
@@ -88,8 +88,7 @@ def _training(root: Path, foreign: ForeignModel) -> list[Face]:
             f"{root}: has no training faces of its own, expected some beside the test faces: those "
             "that measure the result may not calibrate it. Lay it out as train and test folders."
         )
-    faces = training_faces(root)
-    evaluate.check_fit(faces, foreign.spec)
+    faces, _ = fitting(training_faces(root), foreign.spec.scheme)
     return random.Random(0).sample(faces, min(FACES, len(faces)))
 
 

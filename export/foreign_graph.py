@@ -57,7 +57,7 @@ def _plain(model: Model, foreign: ForeignModel) -> Model:
     from onnx.utils import Extractor
 
     model.ir_version = max(model.ir_version, 4)  # before, constants were inputs as well
-    _fix_edges(model.graph)
+    _fix_edges(model.graph, foreign.output)
     output = model.graph.output[foreign.output].name
     model = Extractor(model).extract_model([model.graph.input[0].name], [output])
     with tempfile.TemporaryDirectory() as folder:
@@ -72,9 +72,9 @@ def _plain(model: Model, foreign: ForeignModel) -> Model:
     return model
 
 
-def _fix_edges(graph: Any) -> None:
-    """One picture at a time; constants are no inputs."""
+def _fix_edges(graph: Any, output: int) -> None:
+    """One picture at a time; constants are no inputs. Other outputs may have any shape, or none."""
     constants = {constant.name for constant in graph.initializer}
     foreign_edges.replace(graph.input, [e for e in graph.input if e.name not in constants])
-    for edge in (*graph.input, *graph.output):
+    for edge in (*graph.input, graph.output[output]):
         edge.type.tensor_type.shape.dim[0].dim_value = 1

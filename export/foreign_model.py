@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from efld import files, schemes, tflite_file
 from efld.errors import InputError
 from efld.geometry import Points
-from efld.sessions import Edge, Session, open_session
+from efld.sessions import Edge, Session, in_batches, open_session
 from efld.spec import ModelSpec
 from export.foreign_spec import Told
 
@@ -90,8 +90,7 @@ class ForeignModel:
     def raw(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
         """The graph's own numbers, `(batch, 2 * points)`."""
         size = MOST_AT_ONCE if self.input.shape[0] is None else 1
-        batches = [crops[i : i + size] for i in range(0, len(crops), size)]
-        return np.concatenate([self._run(batch) for batch in batches])
+        return np.concatenate(in_batches(self._run, crops, size))
 
     def placed(self, raw: NDArray[np.float32]) -> Points:
         """The graph's own numbers as `(batch, points, 2)`, 0..1 over the crop's edges."""

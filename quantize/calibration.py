@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from efld import evaluate
 from efld.corrupt import UNCHANGED, Condition
-from efld.data.datasets import hold_out, refuse_test, training_faces
+from efld.data.datasets import fitting, hold_out, refuse_test, training_faces
 from efld.data.faces import Face
 from efld.errors import InputError
 from efld.evaluate import Crops, View
@@ -23,6 +23,7 @@ from quantize.layers import activations
 HELD_OUT_SHARE = 0.2  # of the training faces: they choose the method, and calibrate nothing
 HELD_OUT_FACES = 400  # at most
 RENDERED_SHARE = 2  # rendered training faces for each that calibrates
+RENDERED_LEAST = 512  # so that enough of them choose, however few calibrate
 BINS = 2048  # of a histogram: eight for each int8 step
 INT8_STEPS = 255
 
@@ -110,18 +111,20 @@ def check_count(faces: int) -> None:
 
 
 def faces_for(
-    root: Path | None, split: str, test_ids: Iterable[str], count: int, seed: int
+    root: Path | None, scheme: str, split: str, test_ids: Iterable[str], count: int, seed: int
 ) -> CalibrationFaces:
     """A dataset's training faces, kept apart from those that measure the result.
 
     Args:
+        scheme: the model's points; faces without them are left out.
         split: that measures; "train" and "all" hold the training faces by their nature.
         test_ids, count, seed: as in `pick`.
     """
     # Rendering takes time, and one rendered face is as good as another.
-    limit = RENDERED_SHARE * count if root is None else None
+    limit = max(RENDERED_SHARE * count, RENDERED_LEAST) if root is None else None
     apart = () if split in ("train", "all") else test_ids
-    return pick(training_faces(root, limit), apart, count, seed)
+    faces, _ = fitting(training_faces(root, limit), scheme)
+    return pick(faces, apart, count, seed)
 
 
 # A detector's box is off; ranges from exact boxes alone do not hold there.
@@ -168,7 +171,8 @@ def observe(float_file: Path, crops: NDArray[Any]) -> dict[str, Seen]:
     for tensors in activations(float_file, crops):
         for name, values in tensors.items():
             found.setdefault(name, []).append((float(values.min()), float(values.max())))
-            sums[name] = sums.get(name, np.float64(0)) + values[0].astype(np.float64)
+            rows = np.atleast_1d(values).astype(np.float64)
+            sums[name] = sums.get(name, np.float64(0)) + rows.mean(axis=0)
     ends = {name: np.array(ranges, np.float32) for name, ranges in found.items()}
     counts = _counts(float_file, crops, {name: WITHIN(own) for name, own in ends.items()})
     return {name: Seen(own, counts[name], sums[name] / len(crops)) for name, own in ends.items()}

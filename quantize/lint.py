@@ -166,8 +166,9 @@ def _carriers(graph: Graph, tensor: int) -> list[Op]:
 def _different_ranges(net: Net, op: Op) -> Iterator[Finding]:
     if net.measured is None:
         return
-    widths = {v.name: net.measured.width(v.name) for v in net.graph.given(op)}
-    if max(widths.values()) > RANGE_RATIO * min(widths.values()):
+    given = [value for value in net.graph.given(op) if value.constant is None]
+    widths = {value.name: net.measured.width(value.name) for value in given}
+    if len(widths) > 1 and max(widths.values()) > RANGE_RATIO * min(widths.values()):
         yield Finding(
             "warning", "concat-ranges", few([net.graph.name(op)]),
             "one scale for inputs whose ranges are "

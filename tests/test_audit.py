@@ -82,6 +82,8 @@ def test_a_float_file_that_says_int8_does_not_pass(tmp_path: Path) -> None:
     [
         ("net_full_integer_quant.tflite", True),
         ("net.INT8.tflite", True),
+        ("lightweight_int8.tflite", True),
+        ("net_int8_weights.tflite", False),
         ("net_dynamic_range_quant.tflite", False),
         ("net_integer_quant_with_int16_act.tflite", False),
         ("net.tflite", False),

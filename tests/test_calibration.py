@@ -52,7 +52,7 @@ def test_every_value_of_every_picture_is_counted(
         every = np.stack(values[name])
         assert found.histogram.counts.sum() == every.size
         assert found.extremes[:, 0].tolist() == [picture.min() for picture in every]
-        np.testing.assert_allclose(found.mean, every.mean(axis=0)[0], rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(found.mean, every.mean(axis=(0, 1)), rtol=1e-4, atol=1e-5)
 
 
 def test_one_odd_picture_does_not_widen_a_histogram(seen: dict[str, Seen]) -> None:

@@ -17,8 +17,10 @@ from efld.run_files import FILES
 from efld.spec import METADATA_NAME, ModelSpec
 from export import __main__ as command
 from export import chain, onnx_graph, run_folder, steps, tflite_graph
+from export.chain import Evaluation
 from export.steps import LIMITS, Limit
 from tests import tiny_run
+from tests.tiny_data import put
 
 ARTEFACTS = {name: FILES[name] for name in LIMITS}
 
@@ -40,6 +42,18 @@ def test_artefact_agrees_with_keras(run: Path, name: str) -> None:
     found_px = reference.distance_px(runtime.load(run / ARTEFACTS[name])(crops.images))
     assert found_px.max() <= LIMITS[name].largest_px
     assert np.ptp(reference.points, axis=0).max() > 1e-3  # the net looks at the picture
+
+
+def test_faces_are_taken_as_training_takes_them(tmp_path: Path) -> None:
+    """Those of other points are converted, or left out with a word."""
+    rng = np.random.default_rng(0)
+    for name, points in (("a", 68), ("b", 98), ("c", 39)):
+        put(tmp_path, name, rng.uniform(10, 90, (points, 2)).astype(np.float32))
+    said: list[str] = []
+    crops = Evaluation(tmp_path, "all").crops(tiny_run.SPEC, said.append)
+    assert crops.ids == ("a", "b")
+    (line,) = said
+    assert line.endswith(": 1 converted from 98 points, 1 left out: 39 points")
 
 
 @pytest.mark.parametrize("name", ["fp32", "fp16"])

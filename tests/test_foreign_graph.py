@@ -105,6 +105,21 @@ def test_a_batch_of_any_size_becomes_one(tmp_path: Path) -> None:
     assert edge.type.tensor_type.shape.dim[0].dim_value == 1
 
 
+def test_a_batch_of_any_size_may_hide_a_reshape_to_one(tmp_path: Path) -> None:
+    """As PyTorch writes `view(1, 136)` where the batch alone is said to be free."""
+    made = net()
+    for edge in (*made.graph.input, *made.graph.output):
+        edge.type.tensor_type.shape.dim[0].dim_param = "batch"
+    converted(save(made, tmp_path / "a.onnx"), told())
+
+
+def test_what_else_a_file_computes_may_have_any_shape(tmp_path: Path) -> None:
+    made = net()
+    made.graph.node.append(helper.make_node("ReduceMean", ["g"], ["score"], keepdims=0))
+    made.graph.output.append(helper.make_tensor_value_info("score", onnx.TensorProto.FLOAT, ()))
+    converted(save(made, tmp_path / "a.onnx"), told())
+
+
 def test_constants_among_the_inputs_are_constants(tmp_path: Path) -> None:
     """As PyTorch wrote them once."""
     made = net()

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -91,6 +92,14 @@ def test_what_the_recipe_leaves_float_is_said() -> None:
 def test_concatenated_inputs_of_different_range_are_flagged() -> None:
     ranges = measured(map=(0, 9), pooled=(0, 9), flat=(0, 9), last=(0, 1), all=(0, 9))
     assert check(POOLED, ranges)["concat-ranges"].what.endswith("are 9, 1 wide.")
+
+
+def test_a_concatenated_constant_has_no_range_to_compare() -> None:
+    """As where a net is given the places of its pixels."""
+    net = graph(("CONV_2D", ["image"], "map"), ("CONCATENATION", ["map", "image"], "all"))
+    places = replace(net.values[0], constant=np.zeros(4, np.float32))
+    found = check(replace(net, values=(places, *net.values[1:])), measured(map=(0, 9)))
+    assert "concat-ranges" not in found
 
 
 def test_an_output_that_mixes_quantities_is_flagged() -> None:

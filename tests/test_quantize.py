@@ -3,6 +3,7 @@
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from efld import evaluate, files, run_files, runtime, sessions, tflite_file
 from efld.data.datasets import open_faces
 from efld.errors import InputError, StepError
 from efld.sessions import Delegation
-from export.chain import Evaluation
+from export.chain import Evaluation, read_record
 from export.steps import measure
 from quantize import __main__ as command
 from quantize import calibration, chain, recipe
@@ -130,9 +131,19 @@ def test_a_graph_that_the_quantiser_refuses_is_one_line(
 def test_test_faces_do_not_calibrate() -> None:
     root = tiny_run.faces_root()
     tests = {face.id for face in open_faces(root, "common")}
-    found = calibration.faces_for(root, "common", tests, 1000, 0)
+    found = calibration.faces_for(root, "68", "common", tests, 1000, 0)
     assert found.ids
     assert not tests & {*found.ids, *(face.id for face in found.choose)}
+
+
+def test_the_gate_names_a_limit_that_takes_the_file_only_where_it_would() -> None:
+    """With another limit a search may find another file, and measure it anew."""
+    _, steps = read_record(tiny_run.exported("dense"))
+    found: Any = SimpleNamespace(faults=list)
+    for searched in (False, True):
+        with pytest.raises(StepError, match=r"limit \+0\.05") as refused:
+            chain.check(replace(steps[-1], nme_percent=5.061), found, 5.0, 0.05, searched=searched)
+        assert ("--max-nme-drop 0.07 takes this one" in str(refused.value)) != searched
 
 
 def test_calibration_and_choice_share_no_face() -> None:

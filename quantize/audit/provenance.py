@@ -17,7 +17,7 @@ OUR_EDGES = ({"image"}, {"landmarks"})
 TEST_FOLDERS = frozenset(folder for folder, part in FOLDERS.items() if part in TEST_PARTS)
 _SAYS_INT8 = re.compile(r"int8|quant", re.IGNORECASE)
 # onnx2tf's and ai-edge-quantizer's words for files that do not say so.
-_SAYS_OTHER = re.compile(r"dynamic|weight|int16|a16|float", re.IGNORECASE)
+_SAYS_OTHER = re.compile(r"dynamic|(?<![a-z])weight|int16|a16|float", re.IGNORECASE)
 
 
 def says_int8(path: Path, spec: ModelSpec | None, forced: str = "") -> tuple[bool, str]:

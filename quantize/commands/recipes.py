@@ -109,6 +109,7 @@ def _opened(folder: Path, given: Namespace, work: Path) -> tuple[Recipes, Refere
     measured = Evaluation(given.data, given.split).crops(fp32.spec) if given.split else None
     faces = calibration.faces_for(
         given.data,
+        fp32.spec.scheme,
         given.split,
         measured.ids if measured else (),
         given.calibration_faces,
