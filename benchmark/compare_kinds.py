@@ -78,7 +78,14 @@ def _repeated_ms(row: Row) -> Range:
 
 
 _SIZE = Metric("bytes", _exact("file_bytes"), EXACT)
-_PARTITIONS = Metric("partitions", _exact("partitions"))
+
+
+def _pieces(row: Row) -> Range | None:
+    """Nothing: 0 is a file that its delegate refused, not one in fewer pieces than 1."""
+    return _exact("partitions")(row) if row.get("partitions") else None
+
+
+_PARTITIONS = Metric("partitions", _pieces)
 
 KINDS: Mapping[str, Kind] = MappingProxyType({
     "host": Kind(

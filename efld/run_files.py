@@ -36,6 +36,11 @@ class Record(NamedTuple):
         files.write_json(run / self.file, {"schema": self.schema, **record})
 
 
+def named(run: Path) -> Path:
+    """A run's folder; of a name alone, where no such folder is, that of `runs/`."""
+    return RUNS / run if run.name == str(run) and not run.is_dir() else run
+
+
 CONFIG = Record("config.json", 3, "python -m train PRESET --run")  # the mark of a training
 TRIM = Record("trim.json", 1, "python -m train trim")
 MIRROR = Record("mirror.json", 1, "python -m train mirror")

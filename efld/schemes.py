@@ -40,7 +40,10 @@ def pupils(name: str) -> tuple[Indices, Indices]:
 
 def _given(value: T | None, name: str, what: str) -> T:
     if value is None:
-        raise InputError(f"point scheme {name!r}: has no {what}. Choose the normaliser 'box'.")
+        raise InputError(
+            f"point scheme {name!r}: has no {what}. Take points of two eyes, or go without: "
+            "`benchmark accuracy` takes --normaliser box, `efld predict` --box."
+        )
     return value
 
 

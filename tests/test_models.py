@@ -60,7 +60,7 @@ def test_the_paper_s_head_starts_at_the_mean_shape() -> None:
     shape = np.random.default_rng(0).uniform(0.2, 0.8, (68, 2)).astype(np.float32)
     model = models.build("efld", 0.25, mean_shape=shape, head="multiscale")
     answer = model.predict(np.full((1, 112, 112, 1), 128, np.float32), verbose=0)[0]
-    # The dense layer starts at a spread of 0.01 and its output is scaled by 0.1.
+    # The dense layer starts at a spread of 0.01.
     assert np.abs(answer - shape).max() < 0.05
 
 

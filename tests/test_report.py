@@ -280,6 +280,11 @@ def test_a_folder_that_is_no_run_is_refused(run: Path) -> None:
         command.run(_options(Path("runs/y")), "")
 
 
+def test_a_run_is_found_by_its_name(measured: Path) -> None:
+    command.run(_options(Path(measured.name)), "")
+    assert (measured / "report.html").is_file()
+
+
 def browse(page: Path, profile: Path) -> list[str]:
     """What headless Chromium says on its console about a page."""
     chromium = shutil.which("chromium")

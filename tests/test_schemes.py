@@ -52,7 +52,9 @@ def test_lines_join_points_of_one_region_and_mirror_onto_lines(name: str) -> Non
 
 
 def test_a_profile_has_no_two_eyes() -> None:
-    with pytest.raises(InputError, match=r"'39': has no outer eye corners\. Choose the normaliser"):
+    with pytest.raises(
+        InputError, match=r"'39': has no outer eye corners\. Take points of two eyes"
+    ):
         schemes.outer_eyes("39")
 
 

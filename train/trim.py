@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from efld import evaluate, run_files
 from efld.errors import InputError
-from efld.models import zoo
+from efld.models import mirrored, zoo
 from efld.models.trimmed import SUFFIX, Hidden, hidden, least, trimmed
 from train import finished
 from train.finished import Finished
@@ -86,7 +86,7 @@ def main(argv: Sequence[str], say: "Say") -> None:
     """
     given = parse(argv)
     out = finished.out_of(given, SUFFIX, run_files.TRIM)
-    if given.max_nme_rise < 0:
+    if not given.max_nme_rise >= 0:
         raise InputError(f"--max-nme-rise {given.max_nme_rise:g}: expected 0 or more.")
     bench = prepared(given)
     untouched = bench.trial(0.0)
@@ -113,13 +113,17 @@ def main(argv: Sequence[str], say: "Say") -> None:
 def prepared(given: Namespace) -> Bench:
     """Reads the model, and probes it on faces that it learnt from."""
     source = Finished.read(given.run, given.data)
+    if source.spec.model.endswith(mirrored.SUFFIX):
+        raise InputError(
+            f"{given.run}: sees faces mirrored, and its channels are not found behind that. Trim "
+            f"{source.spec.model.removesuffix(mirrored.SUFFIX)}, and mirror what that gives."
+        )
     drawn = np.random.default_rng(0).permutation(len(source.kept))[:PROBED_FACES]
     probed = evaluate.cut([source.kept[i] for i in drawn], source.spec)
     found = hidden(source.model, finished.batches(probed.images))
     if not found:
         raise InputError(
-            f"{given.run}: has no inverted residual blocks, expected a model of efld. Of a "
-            "mirrored one give that which it was made of, its `source` in mirror.json."
+            f"{given.run}: has no inverted residual blocks, expected a model of efld. Give one."
         )
     return Bench(source, found)
 

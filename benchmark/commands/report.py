@@ -8,7 +8,7 @@ from benchmark import accuracy_html
 from benchmark.commands import flags
 from benchmark.commands.outcome import Outcome
 from benchmark.report import page, records
-from efld import files
+from efld import files, run_files
 
 HELP = """examples:
   python -m benchmark report runs/efld-small-300w
@@ -26,7 +26,7 @@ def add(parsers: Any) -> None:
     sub = parsers.add_parser(
         "report", help="a run's whole story on one page", description=HELP, **flags.HOW
     )
-    sub.add_argument("run", type=Path, help="runs/NAME")
+    sub.add_argument("run", type=Path, help="runs/NAME, or NAME alone")
     sub.add_argument(
         "--peer-record", action="append", default=[], type=Path, metavar="JSON",
         help="a record with other files to compare with; may be repeated",
@@ -34,8 +34,9 @@ def add(parsers: Any) -> None:
 
 
 def run(options: argparse.Namespace, command: str) -> Outcome:  # noqa: ARG001
-    run = records.read(options.run, options.peer_record)
-    html, markdown = options.run / "report.html", options.run / "report.md"
+    folder = run_files.named(options.run)
+    run = records.read(folder, options.peer_record)
+    html, markdown = folder / "report.html", folder / "report.md"
     accuracy_html.check(html)
     report = page.report(run)
     for path, text in ((html, page.as_html(report)), (markdown, page.as_markdown(report))):

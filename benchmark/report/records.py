@@ -232,7 +232,8 @@ def _peer(path: Path) -> tuple[str, Record]:
             f"{', '.join(sorted(record)[:6])}. Give bench/*.json of a run, or a file of results/."
         )
     part = PARTS[found[0]]
-    return found[0], files.read_json(path, part.schema, part.command)
+    command = part.command.format(run="runs/NAME", model="NAME")
+    return found[0], files.read_json(path, part.schema, command)
 
 
 def name(path: str) -> str:
