@@ -388,6 +388,7 @@ def test_resuming_takes_a_path_as_it_may_be_spelled(
 
 def test_resuming_on_other_faces_says_what_it_began_with(finished: Path, tmp_path: Path) -> None:
     run = shutil.copytree(finished, tmp_path / "run")
+    (run / run_files.SPEC).unlink()  # killed before its end
     config = TrainConfig.read(run)
     config.write(run, ("data/faces (59 faces)",), {})
     with pytest.raises(InputError, match=r"run: began with data/faces \(59 faces\), finds embed"):
