@@ -14,7 +14,7 @@ from efld.run_files import EXPORT, FILES, SPEC, WEIGHTS
 from efld.spec import ModelSpec
 from export import onnx_graph
 from export.conversion import Conversion, Say
-from export.run_folder import FOREIGN, drop_stale_int8
+from export.run_folder import drop_stale_int8, foreign_file
 from export.steps import LIMITS, Limit, Step, with_transposes
 
 
@@ -107,7 +107,7 @@ def read_record(run: Path) -> tuple[dict[str, Any], list[Step]]:
     for step in steps:
         path = run / step.file
         if not path.is_file() or files.sha256(path) != step.sha256:
-            source = next(run.glob(f"{FOREIGN}.*"), None)
+            source = foreign_file(run)
             command = f"python -m quantize {source}" if source else f"{EXPORT.command} {run}"
             raise InputError(
                 f"{path}: is not the file that {EXPORT.file} describes. Run `{command}` again."

@@ -53,7 +53,7 @@ def prepare(argument: str) -> Path:
         InputError: no such run, no weights of ours in it, or a model of one's own is in the way.
     """
     folder = locate(argument)
-    if found := next(folder.glob(f"{FOREIGN}.*"), None):
+    if found := foreign_file(folder):
         raise InputError(
             f"{found}: this run was made of a foreign file, expected one that was trained here. "
             f"Run `python -m quantize {found}` with what was said of it, and another --run."
@@ -64,6 +64,11 @@ def prepare(argument: str) -> Path:
         if not (folder / name).is_file():
             raise InputError(f"{folder / name}: no such file. Run `python -m train` first.")
     return folder
+
+
+def foreign_file(run: Path) -> Path | None:
+    """The file that a run was made of, if it is not one that was trained here."""
+    return next(run.glob(f"{FOREIGN}.*"), None)
 
 
 def exported(argument: str) -> Path:
