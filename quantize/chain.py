@@ -12,7 +12,8 @@ from typing import Any, NoReturn
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from efld import files, runtime, tflite_file
+from efld import files, runtime, schemes, tflite_file
+from efld.data.datasets import open_faces
 from efld.errors import InputError, StepError
 from efld.evaluate import Crops
 from efld.run_files import CALIBRATION, FILES, QUANTIZE, QUANTIZE_PLOT
@@ -159,10 +160,10 @@ class _Job:
         plan = Plan(frozenset(whys), next(iter(trials.ranges)))
         return Choice(plan, trials.planned(plan, whys), None, as_kept=True)
 
-    def known(self, choice: Choice) -> KeptChoice | None:
-        """What the file cost elsewhere; None unless it has the bytes that were measured there."""
+    def known(self, choice: Choice, step: Step) -> str | None:
+        """What the file cost where its choice was made; None: nobody knows."""
         kept = self.kept.choice if self.kept and choice.as_kept else None
-        return kept if kept and kept.int8_sha256 == files.sha256(self.path) else None
+        return kept.cost_of(step.sha256, step.mean_px) if kept else None
 
     def _rows(self, trials: Trials, choice: Choice) -> Iterator[Trial]:
         held = trials.held_out
@@ -211,14 +212,30 @@ def quantize(run: Path, evaluation: Evaluation, options: Options, say: Say) -> l
     if evaluation.root is not None:
         drop = result.step.nme_percent - result.fp32_nme_percent
         on = f"{len(crops)} faces of {job.data}, split {evaluation.used_split}"
-        written = KeptChoice.of(
-            choice.planned, run / FILES["int8"], options.max_nme_drop, round(drop, 4), on
+        kept_choice = KeptChoice(
+            floats={op.name: op.why for op in choice.planned},
+            int8_sha256=result.step.sha256,
+            max_nme_drop=options.max_nme_drop,
+            nme_drop=round(drop, 4),
+            measured_on=on,
+            rendered_px=_rendered_px(fp32, run / FILES["int8"]),
         )
-        job.calibrated.keep(run / CALIBRATION, choice.plan.method, written, fp32)
+        job.calibrated.keep(run / CALIBRATION, choice.plan.method, kept_choice, fp32)
     record = {"data": exported["data"], **_record(job, choice, trials, result)}
     QUANTIZE.write(run, record)
     plot.write(run / QUANTIZE_PLOT, choice.search)
     return [*steps, result.step]
+
+
+def _rendered_px(fp32: LandmarkModel, int8: Path) -> float | None:
+    """Mean distance between two files' points on the embedded faces; None: they lack the points."""
+    embedded = Evaluation(None)
+    scheme = open_faces(None, embedded.used_split)[0].scheme
+    if not schemes.converts(scheme, fp32.spec.scheme):
+        return None
+    reference = Reference.of(fp32, embedded.crops(fp32.spec))
+    points = runtime.load(int8)(reference.crops.images)
+    return round(float(reference.distance_px(points).mean()), 4)
 
 
 def _check_same_faces(run: Path, exported: dict[str, Any], given: dict[str, Any]) -> None:
@@ -262,15 +279,12 @@ def _judge(job: _Job, choice: Choice, reference: Reference, seconds: float) -> _
     step = measure("int8", model, reference, seconds=seconds, ops=found.ops, verdict="")
     nme_percent = reference.nme_percent(reference.points)
     drop = round(step.nme_percent - nme_percent, 3) + 0.0  # no "-0.000"
-    if (known := job.known(choice)) is None:
+    if (known := job.known(choice, step)) is None:
         check(step, found, nme_percent, max_nme_drop, searched=choice.search is not None)
         verdict = f"ok, NME {drop:+.3f}, limit +{max_nme_drop:g}; 1 partition"
     else:  # its limit was held where it was measured: other faces are other evidence
         check(step, found, nme_percent, math.inf)
-        verdict = (
-            f"ok, NME {drop:+.3f}; the same bytes cost {known.nme_drop:+.3f} on "
-            f"{known.measured_on}, limit +{known.max_nme_drop:g}; 1 partition"
-        )
+        verdict = f"ok, NME {drop:+.3f}; {known}; 1 partition"
     [time_ratio] = latency_ratios(job.fp32, [model])
     slower = ", slower: on this processor it saves bytes alone" if time_ratio > 1 else ""
     job.say(f"int8: {time_ratio:.2f} of float32's time in the same run{slower}")

@@ -4,7 +4,8 @@ The numbers are not the pictures: kept beside published weights, with what staye
 the int8 file that real faces chose, where only rendered ones are at hand.
 """
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Self
@@ -18,12 +19,13 @@ from efld.runtime import LandmarkModel
 from efld.tflite_file import Model
 from quantize import calibration
 from quantize.calibration import METHODS, Range
-from quantize.recipe import WITH_WEIGHTS, FloatOp, Why
+from quantize.recipe import WITH_WEIGHTS, Why
 from quantize.search.units import Wiring
 from quantize.weighted import Floats
 
-SCHEMA = 3
+SCHEMA = 4
 DIGITS = 9  # a float32 is the same after them
+ROUNDING = 0.01  # of a file's distance from the float file, between processors
 
 
 @dataclass(frozen=True)
@@ -35,13 +37,22 @@ class KeptChoice:
     max_nme_drop: float  # the budget that it held
     nme_drop: float
     measured_on: str
+    # Mean distance of its points from the float file's on the embedded faces, pixels of the crop;
+    # None: these have other points.
+    rendered_px: float | None
 
-    @classmethod
-    def of(
-        cls, planned: Sequence[FloatOp], int8: Path, max_nme_drop: float, nme_drop: float, on: str
-    ) -> Self:
-        whys = {op.name: op.why for op in planned}
-        return cls(whys, files.sha256(int8), max_nme_drop, nme_drop, on)
+    def cost_of(self, int8_sha256: str, rendered_px: float) -> str | None:
+        """What a file made by this choice cost where it was measured; None: it is another file.
+
+        Processors differ in the last bit of `1 / sqrt(x)`, and with it float weights and scales of
+        int8 ones: such a file has other bytes, and its points are as far from the float file's.
+        """
+        cost = f"{self.nme_drop:+.3f} on {self.measured_on}, limit +{self.max_nme_drop:g}"
+        if int8_sha256 == self.int8_sha256:
+            return f"the same bytes cost {cost}"
+        if self.rendered_px and math.isclose(rendered_px, self.rendered_px, rel_tol=ROUNDING):
+            return f"but for rounding the same file cost {cost}"
+        return None
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,6 +18,7 @@ from efld.errors import InputError
 from efld.run_files import CALIBRATION, FILES, QUANTIZE, SPEC, WEIGHTS
 from efld.spec import ModelSpec
 from quantize.commands import recipes
+from quantize.kept import SCHEMA
 from train.__main__ import config_of, parser
 
 ROOT = Path(__file__).parent.parent
@@ -300,4 +301,6 @@ def test_a_published_card_is_of_its_weights(path: Path) -> None:
     assert path.with_name(card.CARD).read_text() == card.card(found)
     if (kept := path.with_name(CALIBRATION)).is_file():
         int8 = next(row for row in found["accuracy"]["common"] if row["file"] == FILES["int8"])
-        assert json.loads(kept.read_text())["int8_sha256"] == int8["sha256"]
+        choice = files.read_json(kept, SCHEMA, "quantize")
+        assert choice["int8_sha256"] == int8["sha256"]
+        assert choice["rendered_px"] > 0

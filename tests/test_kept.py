@@ -7,9 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from efld import files, run_files
+from efld import files, run_files, runtime
 from efld.data import datasets
 from efld.errors import InputError, StepError
 from export import run_folder, steps
@@ -112,12 +113,41 @@ def test_a_file_that_held_its_limit_on_the_faces_of_its_choice_holds_it(run: Pat
     assert cost in record["step"]["verdict"]
 
 
+def with_other_bytes(run: Path, distance: float) -> None:
+    """As if the kept choice had given a file `distance` times as far from the float file's points.
+
+    The distance that this choice has on the faces here is looked up first.
+    """
+    _, record = quantize(run)
+    path = run / run_files.CALIBRATION
+    other = {"int8_sha256": "0" * 64, "rendered_px": distance * record["step"]["mean_px"]}
+    files.write_json(path, json.loads(path.read_text()) | other)
+
+
 @pytest.mark.usefixtures("costly")
 def test_another_file_than_was_measured_is_judged_by_the_faces_here(run: Path) -> None:
-    path = run / run_files.CALIBRATION
-    files.write_json(path, json.loads(path.read_text()) | {"int8_sha256": "0" * 64})
+    with_other_bytes(run, 1.1)
     with pytest.raises(StepError, match=r"points, limit \+5"):
         quantize(run)
+
+
+@pytest.mark.usefixtures("costly")
+def test_the_same_file_but_for_rounding_is_known_by_its_distance(run: Path) -> None:
+    """Float weights differ between processors in their last bit."""
+    with_other_bytes(run, 1.001)
+    _, record = quantize(run)
+    kept = json.loads((run / run_files.CALIBRATION).read_text())
+    cost = f"but for rounding the same file cost {kept['nme_drop']:+.3f} on {kept['measured_on']}"
+    assert cost in record["step"]["verdict"]
+
+
+def test_what_is_kept_says_how_far_the_file_is_on_the_embedded_faces() -> None:
+    run = tiny_run.quantized("dense")
+    kept = json.loads((run / run_files.CALIBRATION).read_text())
+    fp32, int8 = (runtime.load(run / run_files.FILES[name]) for name in ("fp32", "int8"))
+    images = RENDERED.crops(fp32.spec).images
+    apart_px = np.linalg.norm(int8(images) - fp32(images), axis=-1).mean() * tiny_run.INPUT_PX
+    assert kept["rendered_px"] == pytest.approx(apart_px, abs=1e-4)  # it is kept to four places
 
 
 @pytest.mark.parametrize("asked", [{"max_nme_drop": 4.0}, {"objective": "size"}])
