@@ -222,13 +222,16 @@ def test_the_gate_refuses_a_record_before_it_counts(tiny: Path, tmp_path: Path) 
 
 
 def test_our_models_cost_no_more_than_recorded(tmp_path: Path) -> None:
-    """Untrained, through the real chain: counts depend on the graph. About 20 s a model."""
+    """Untrained, through the real chain: counts depend on the graph. 20 to 80 s a model.
+
+    efld-large has the ops of efld-small, wider ones, and would rise with it.
+    """
     from efld.models import zoo
     from efld.models.mirrored import SUFFIX, mirrored
     from export import onnx_graph, tflite_graph
 
     paths = []
-    specs = map(ModelSpec.read, Path("pretrained").glob("efld-*/spec.json"))
+    specs = map(ModelSpec.read, Path("pretrained").glob("efld-[!l]*/spec.json"))
     for name, spec in {spec.model: spec for spec in specs}.items():
         folder = tmp_path / name
         folder.mkdir()

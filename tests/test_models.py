@@ -4,6 +4,7 @@ import math
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -126,9 +127,9 @@ def test_a_saved_model_brings_its_own_layers(tmp_path: Path) -> None:
 BACKEND = """
 import sys, numpy as np
 from efld.models import zoo
-folder = sys.argv[1]
+folder, *names = sys.argv[1:]
 out = {}
-for name in zoo.ZOO:
+for name in names:
     model = zoo.build(name)
     model.load_weights(f"{folder}/{name}.weights.h5")
     out[name] = model.predict(np.load(f"{folder}/{name}.npy"), verbose=0)
@@ -136,9 +137,11 @@ np.savez(f"{folder}/out.npz", **out)
 """
 
 
-def test_both_backends_build_every_zoo_model_and_agree(tmp_path: Path) -> None:
+def test_both_backends_build_every_graph_of_the_zoo_and_agree(tmp_path: Path) -> None:
+    """The last of those that differ in their pictures' size stands for the others."""
+    graphs = {repr(replace(row, input_px=0, note="")): name for name, row in zoo.ZOO.items()}
     here = {}
-    for name in zoo.ZOO:
+    for name in graphs.values():
         model = zoo.build(name)
         shape = (2, *model.input_shape[1:])
         images = np.random.default_rng(0).uniform(0, 255, shape).astype(np.float32)
@@ -148,7 +151,7 @@ def test_both_backends_build_every_zoo_model_and_agree(tmp_path: Path) -> None:
     other = "jax" if keras.backend.backend() == "tensorflow" else "tensorflow"
     # Compiling without optimisation is several times faster, and the sums are the same to 1e-6.
     env = {**os.environ, "KERAS_BACKEND": other, "XLA_FLAGS": "--xla_backend_optimization_level=0"}
-    subprocess.run([sys.executable, "-c", BACKEND, str(tmp_path)], env=env, check=True)
+    subprocess.run([sys.executable, "-c", BACKEND, str(tmp_path), *here], env=env, check=True)
     with np.load(tmp_path / "out.npz") as there:
         for name, answer in here.items():
             assert np.abs(answer - there[name]).max() < 1e-5, name
