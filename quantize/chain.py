@@ -230,7 +230,7 @@ def quantize(run: Path, evaluation: Evaluation, options: Options, say: Say) -> l
 def _rendered_px(fp32: LandmarkModel, int8: Path) -> float | None:
     """Mean distance between two files' points on the embedded faces; None: they lack the points."""
     embedded = Evaluation(None)
-    scheme = open_faces(None, embedded.used_split)[0].scheme
+    scheme = open_faces(None, embedded.used_split, limit=1)[0].scheme
     if not schemes.converts(scheme, fp32.spec.scheme):
         return None
     reference = Reference.of(fp32, embedded.crops(fp32.spec))
