@@ -5,8 +5,8 @@ rounded is taken instead (Bengio et al. 2013, straight-through estimator).
 
 Measured: efld-nano after `python -m train 300w --model efld-nano --init
 pretrained/efld-nano/model.keras --rounding int8 --data DATA/300w --epochs 8 --peak-lr 2e-4` loses
-0.022 points of NME on 300-W full by int8, where it lost 0.045 before (0.027 in
-its card of today); but float went from 4.20 to 4.27 %.
+0.022 points of NME on 300-W full by int8, where it lost 0.045 before (its card says what it loses
+today); but float went from 4.20 to 4.27 %.
 """
 
 from collections.abc import Callable
